@@ -1,0 +1,191 @@
+"""What is live: the tenants, keys, providers and models that the registry's facts say may run now."""
+
+import hashlib
+import hmac
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from leeway_pb.v1.registry_pb2 import RegistryChanged
+
+from shared.errors import Denied
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An API key as the registry tells it: never its secret, only the keyed hash of it."""
+
+    key_id: str
+    tenant: str
+    project: str
+    environment: str
+    scopes: frozenset[str]
+    secret_hash: str
+    expires_at: datetime | None = None
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is calling, as its key says. Nothing in a body can change it."""
+
+    tenant: str
+    project: str
+    environment: str
+    key_id: str
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way to answer a public model name: the provider and the model name that it knows."""
+
+    provider: str
+    model: str
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A public model name, its routes, and the public names to fall back to, in order."""
+
+    name: str
+    routes: tuple[Route, ...]
+    fallbacks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """An upstream. `api_key` is a `${ENV}` reference or empty: never the secret itself."""
+
+    name: str
+    kind: str  # openai | anthropic | demo
+    base_url: str = ""
+    api_key: str = ""
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+class LiveView:
+    """The registry's facts, folded: the newest revision of each entity wins, whatever the order."""
+
+    def __init__(self, pepper: bytes) -> None:
+        self._pepper = pepper
+        self._revisions: dict[tuple[str, str], int] = {}
+        self.keys: dict[str, Key] = {}
+        self.models: dict[str, Model] = {}
+        self.providers: dict[str, Provider] = {}
+        self.content_policies: dict[str, str] = {}
+        self.revision = 0
+
+    def apply(self, change: RegistryChanged) -> None:
+        """Fold one `registry.changed.v1` fact; an older revision of the same entity changes nothing."""
+        at = (change.entity, change.entity_id)
+        if change.revision <= self._revisions.get(at, 0):
+            return
+        self._revisions[at] = change.revision
+        self.revision = max(self.revision, change.revision)
+        body: dict[str, object] = json.loads(change.body) if change.body else {}
+        self._fold(change.entity, change.entity_id, None if change.deleted else body)
+
+    def _fold(self, entity: str, entity_id: str, body: dict[str, object] | None) -> None:
+        match entity:
+            case "key":
+                _put(self.keys, entity_id, body and _key(entity_id, body))
+            case "model":
+                _put(self.models, entity_id, body and _model(entity_id, body))
+            case "provider":
+                _put(self.providers, entity_id, body and _provider(entity_id, body))
+            case "tenant":
+                policy = body and str(body.get("content", "full"))
+                _put(self.content_policies, entity_id, policy)
+            case _:
+                pass  # projects and environments live inside keys here
+
+    def caller(self, token: str, now: datetime) -> Caller:
+        """The caller of an API key. Raises `Denied` for a wrong, expired or revoked key."""
+        key_id, secret = split_key(token)
+        key = self.keys.get(key_id)
+        given = hash_secret(self._pepper, secret)
+        if key is None or not hmac.compare_digest(given, key.secret_hash):
+            raise Denied("The API key is not known here.", authenticate=True)
+        if key.revoked:
+            raise Denied("The API key was revoked.", authenticate=True)
+        if key.expires_at is not None and key.expires_at <= now:
+            raise Denied("The API key has expired.", authenticate=True)
+        return Caller(key.tenant, key.project, key.environment, key.key_id, key.scopes)
+
+
+def split_key(token: str) -> tuple[str, str]:
+    """The public id and the secret of `lk_<environment>_<id8>_<secret43>_<crc6>`; checks the checksum."""
+    body, _, checksum = token.strip().rpartition("_")
+    parts = body.split("_", 3)
+    if len(parts) != 4 or parts[0] != "lk" or key_checksum(body) != checksum:
+        raise Denied(
+            "The API key is malformed: expected one that begins with lk_.", authenticate=True
+        )
+    return parts[2], parts[3]
+
+
+def key_checksum(body: str) -> str:
+    """Six hexadecimal digits by which a secret scanner, or a typing error, is recognised."""
+    return f"{zlib.crc32(body.encode()) & 0xFFFFFF:06x}"
+
+
+def hash_secret(pepper: bytes, secret: str) -> str:
+    """HMAC-SHA256 of a key's secret under the installation's pepper, in hexadecimal."""
+    return hmac.new(pepper, secret.encode(), hashlib.sha256).hexdigest()
+
+
+def _put(table: dict[str, T], name: str, value: T | None) -> None:
+    if value is None:
+        table.pop(name, None)
+    else:
+        table[name] = value
+
+
+def _key(key_id: str, body: dict[str, object]) -> Key:
+    expires = body.get("expires_at")
+    return Key(
+        key_id=key_id,
+        tenant=str(body["tenant"]),
+        project=str(body["project"]),
+        environment=str(body["environment"]),
+        scopes=frozenset(_strings(body["scopes"])),
+        secret_hash=str(body["secret_hash"]),
+        expires_at=datetime.fromisoformat(str(expires)) if expires else None,
+        revoked=bool(body.get("revoked", False)),
+    )
+
+
+def _model(name: str, body: dict[str, object]) -> Model:
+    routes = body["routes"]
+    assert isinstance(routes, list)
+    return Model(
+        name=name,
+        routes=tuple(
+            Route(str(r["provider"]), str(r["model"]), int(r.get("weight", 1))) for r in routes
+        ),
+        fallbacks=tuple(_strings(body.get("fallbacks", []))),
+    )
+
+
+def _provider(name: str, body: dict[str, object]) -> Provider:
+    options = body.get("options", {})
+    assert isinstance(options, dict)
+    return Provider(
+        name=name,
+        kind=str(body["kind"]),
+        base_url=str(body.get("base_url", "")),
+        api_key=str(body.get("api_key", "")),
+        options=options,
+    )
+
+
+def _strings(value: object) -> list[str]:
+    assert isinstance(value, list)
+    return [str(item) for item in value]

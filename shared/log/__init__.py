@@ -1,0 +1,1 @@
+"""The log: facts are appended to an outbox, read by groups, and never lost or counted twice."""

@@ -1,0 +1,131 @@
+"""The log's vocabulary: facts go in, records come out, and a group's position moves with its effect."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from shared.topics import Topic
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that happened, before it is in the log.
+
+    `key` is the tenant; `event_id` is the CloudEvents id (a UUID); `value` is the serialized message.
+    """
+
+    topic: Topic
+    key: str
+    event_id: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that can never be handled, on its way to the dead-letter topic of its own topic."""
+
+    record: "Record"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A fact as the log holds it, with the position that makes duplicates and losses visible.
+
+    `source` names what is read (an outbox file, or a Kafka partition) and `offset` the place in it;
+    `seq` counts 1, 2, 3, ... within (producer, epoch, topic, partition).
+    """
+
+    source: str
+    offset: int
+    topic: str
+    partition: int
+    producer: str
+    epoch: str
+    seq: int
+    key: str
+    event_id: str
+    accepted_at_us: int
+    value: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def lane(self) -> str:
+        """The name of the sequence that `seq` counts in."""
+        return f"{self.producer}/{self.epoch}/{self.topic}/{self.partition}"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a group has come in one source: the next offset, and the last `seq` of each lane."""
+
+    next_offset: int = 0
+    seqs: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What handling a batch leads to; it is stored in one transaction with the group's new position.
+
+    `facts` are appended to the log, `dead_letters` to the dead-letter topics, and `states` replace
+    the group's named blobs (None removes one).
+    """
+
+    facts: Sequence[Fact] = ()
+    dead_letters: Sequence[DeadLetter] = ()
+    states: Mapping[str, bytes | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCall:
+    """An upstream call that has begun: until it is closed, a restart must account for it.
+
+    `value` is whatever its owner needs to make the closing fact.
+    """
+
+    call_id: str
+    opened_at: datetime
+    value: bytes
+
+
+class Outbox(Protocol):
+    """Where a process puts its facts. One process writes one outbox."""
+
+    async def append(self, facts: Sequence[Fact], *, closes: Sequence[str] = ()) -> None:
+        """Store the facts, and close the named open calls, in one transaction.
+
+        When it returns the facts survive a kill of the process. Facts of one caller keep their order.
+        Raises `Unavailable` when nothing was stored (queue or disk full): the caller must not say yes.
+        """
+        ...
+
+    async def open(self, call: OpenCall) -> None:
+        """Store that a call has begun; durable when it returns. Raises `Unavailable`."""
+        ...
+
+    def orphans(self) -> Sequence[OpenCall]:
+        """The calls that an earlier life of this outbox opened and did not close."""
+        ...
+
+
+class Handler(Protocol):
+    """What a service does with a batch of records of the topics it consumes."""
+
+    async def handle(self, records: Sequence[Record]) -> Effect:
+        """Decide what the records lead to.
+
+        Records come in the order of their lanes, each once. It may be called again with the same
+        records when the process died, or when it raised `Unavailable` (the same batch is tried
+        again after a pause): side effects outside the returned effect must be idempotent on
+        `event_id`. A record that can never work is returned as a dead letter, never raised.
+        """
+        ...
+
+
+class Restorable(Protocol):
+    """A handler that keeps state in the log's store."""
+
+    def restore(self, states: Mapping[str, bytes]) -> None:
+        """Take over the group's stored blobs before the first batch."""
+        ...
