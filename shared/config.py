@@ -19,6 +19,8 @@ class ProviderConfig:
 
 @dataclass(frozen=True, slots=True)
 class RouteConfig:
+    """One way to answer a public model name."""
+
     provider: str
     model: str
     weight: int = 1

@@ -5,8 +5,19 @@ import threading
 import time
 import uuid
 
-_lock = threading.Lock()
-_last = 0
+
+class _Ticker:
+    """The last 60-bit stamp given in this process: 48 bits of milliseconds, 12 bits within one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def next(self) -> int:
+        stamp = time.time_ns() * 4096 // 1_000_000
+        with self._lock:
+            self._last = max(stamp, self._last + 1)
+            return self._last
 
 
 def new_id() -> str:
@@ -15,10 +26,7 @@ def new_id() -> str:
     48 bits of milliseconds, then 12 bits that count within the millisecond (RFC 9562 section 6.2,
     method 3: sub-millisecond precision, bumped when the clock has not moved), then 62 random bits.
     """
-    global _last
-    stamp = time.time_ns() * 4096 // 1_000_000
-    with _lock:
-        _last = stamp = max(stamp, _last + 1)
+    stamp = _TICKER.next()
     random_bits = int.from_bytes(os.urandom(8), "big") >> 2
     value = (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0b10 << 62 | random_bits
     return str(uuid.UUID(int=value))
@@ -37,4 +45,5 @@ def is_uuid(text: str) -> bool:
         return False
 
 
+_TICKER = _Ticker()
 _NAMESPACE = uuid.UUID("6b1f7a52-54f5-5a0a-9d0b-1d7f3c1f0a11")
