@@ -95,13 +95,13 @@ class LiveView:
     def _fold(self, entity: str, entity_id: str, body: dict[str, object] | None) -> None:
         match entity:
             case "key":
-                _put(self.keys, entity_id, body and _key(entity_id, body))
+                _put(self.keys, entity_id, _key(entity_id, body) if body else None)
             case "model":
-                _put(self.models, entity_id, body and _model(entity_id, body))
+                _put(self.models, entity_id, _model(entity_id, body) if body else None)
             case "provider":
-                _put(self.providers, entity_id, body and _provider(entity_id, body))
+                _put(self.providers, entity_id, _provider(entity_id, body) if body else None)
             case "tenant":
-                policy = body and str(body.get("content", "full"))
+                policy = str(body.get("content", "full")) if body else None
                 _put(self.content_policies, entity_id, policy)
             case _:
                 pass  # projects and environments live inside keys here

@@ -1,0 +1,133 @@
+"""The outbox of a process: many callers, one writer thread, one transaction for all who wait."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import structlog
+
+from shared.clock import Clock, micros
+from shared.errors import Unavailable
+from shared.log.file import Commit, GroupState, OutboxFile, Ranges, Write
+from shared.log.record import Effect, Fact, OpenCall, Position
+
+log = structlog.get_logger()
+
+_Waiting = tuple[Write, "asyncio.Future[None]"]
+
+
+class SqliteOutbox:
+    """An `Outbox` in a SQLite file, and the store of the positions of the groups of its process.
+
+    Group commit: while one transaction is being written, later callers gather; the next transaction
+    takes them all. `NORMAL` survives a kill of the process, `FULL` a loss of power.
+    """
+
+    def __init__(
+        self, path: Path, clock: Clock, *, synchronous: str = "NORMAL", queue_limit: int = 20_000
+    ) -> None:
+        self._file = OutboxFile(path, synchronous=synchronous)
+        self._clock = clock
+        self._queue_limit = queue_limit
+        self._waiting: list[_Waiting] = []
+        self._more = threading.Condition()
+        self._file_lock = threading.Lock()
+        self._closing = False
+        self._orphans: Sequence[OpenCall] = ()
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._file.open()
+        self._orphans = self._file.orphans()
+        self._thread = threading.Thread(target=self._write_all, name="outbox", daemon=True)
+        self._thread.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        with self._more:
+            self._closing = True
+            self._more.notify()
+        await asyncio.to_thread(self._thread.join)
+        self._file.close()
+
+    async def append(self, facts: Sequence[Fact], *, closes: Sequence[str] = ()) -> None:
+        """See `Outbox.append`. A fact whose topic and event id were accepted before is not repeated."""
+        await self._put(Write(facts=facts, closes=closes))
+
+    async def open(self, call: OpenCall) -> None:
+        """See `Outbox.open`."""
+        await self._put(Write(opens=(call,)))
+
+    def orphans(self) -> Sequence[OpenCall]:
+        """See `Outbox.orphans`."""
+        return self._orphans
+
+    async def load(self, group: str) -> GroupState:
+        """What a group of this process has stored."""
+        return await asyncio.to_thread(self._load, group)
+
+    async def intend(self, group: str, ranges: Ranges) -> None:
+        """Store which exact batch a group is about to handle; it is the same after a restart."""
+        await self._put(Write(intent=(group, ranges)))
+
+    async def commit(self, group: str, positions: Mapping[str, Position], effect: Effect) -> None:
+        """Store a group's effect and its new positions, and end its intent, in one transaction."""
+        step = Commit(group, positions, effect.dead_letters, effect.states)
+        await self._put(Write(facts=effect.facts, commit=step))
+
+    async def trim(self, before_offset: int, keep: Sequence[str], seen_before_us: int) -> int:
+        """Delete the records before an offset that no group needs any more."""
+        return await asyncio.to_thread(self._trim, before_offset, keep, seen_before_us)
+
+    def _load(self, group: str) -> GroupState:
+        with self._file_lock:
+            return self._file.group(group)
+
+    def _trim(self, before_offset: int, keep: Sequence[str], seen_before_us: int) -> int:
+        with self._file_lock:
+            return self._file.trim(before_offset, keep, seen_before_us)
+
+    async def _put(self, write: Write) -> None:
+        done: asyncio.Future[None] = self._loop.create_future()
+        with self._more:
+            if self._closing:
+                raise Unavailable("The process is stopping.")
+            if len(self._waiting) >= self._queue_limit:
+                raise Unavailable("The outbox is behind; try again.", retry_after_seconds=1)
+            self._waiting.append((write, done))
+            self._more.notify()
+        await asyncio.shield(done)
+
+    def _write_all(self) -> None:
+        while batch := self._gather():
+            try:
+                with self._file_lock:
+                    self._file.write([write for write, _ in batch], micros(self._clock.now()))
+            except (sqlite3.Error, OSError) as error:
+                log.error("outbox.write_failed", error=str(error))
+                failure = Unavailable(f"The outbox cannot be written: {error}.")
+                self._loop.call_soon_threadsafe(_fail, batch, failure)
+            else:
+                self._loop.call_soon_threadsafe(_succeed, batch)
+
+    def _gather(self) -> list[_Waiting]:
+        with self._more:
+            while not self._waiting and not self._closing:
+                self._more.wait()
+            batch, self._waiting = self._waiting, []
+            return batch
+
+
+def _succeed(batch: list[_Waiting]) -> None:
+    for _, done in batch:
+        if not done.done():
+            done.set_result(None)
+
+
+def _fail(batch: list[_Waiting], error: Unavailable) -> None:
+    for _, done in batch:
+        if not done.done():
+            done.set_exception(error)

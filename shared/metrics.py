@@ -1,0 +1,16 @@
+"""Every metric of the platform, with its unit and one sentence; a metric named elsewhere is a bug."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+CONSUMED = Counter("leeway_consumed_records", "Records handled, by group.", ["group"])
+DUPLICATES = Counter("leeway_duplicate_records", "Records seen before and dropped.", ["group"])
+FACT_GAPS = Counter("leeway_fact_gaps", "Records that a sequence says are missing.", ["group"])
+DEAD_LETTERS = Counter("leeway_dead_letters", "Records given up on.", ["group"])
+CONSUMER_RETRIES = Counter("leeway_consumer_retries", "Batches tried again.", ["group"])
+CONSUMER_HALTED = Gauge(
+    "leeway_consumer_halted", "1 when too many rejections stopped it.", ["group"]
+)
+HTTP_REQUESTS = Counter("leeway_http_requests", "Requests answered.", ["route", "status"])
+HTTP_SECONDS = Histogram(
+    "leeway_http_request_seconds", "Time to the last byte, seconds.", ["route"]
+)
