@@ -1,0 +1,237 @@
+"""The supervisor: opens the ports, starts the processes, restarts what dies, and drains on the way out."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.placement import EMBEDDED
+from services.settings import Installation
+from shared.clock import Clock
+from shared.errors import Conflict
+
+STABLE_SECONDS = 30.0
+FIRST_BACKOFF_SECONDS = 0.1
+LAST_BACKOFF_SECONDS = 10.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The sockets that outlive every child: while one restarts, its callers wait instead of failing."""
+
+    http: socket.socket
+    sql: socket.socket
+
+    @property
+    def http_port(self) -> int:
+        """The port that the API answers on."""
+        return int(self.http.getsockname()[1])
+
+    @property
+    def sql_port(self) -> int:
+        """The port that ClickHouse's HTTP interface answers on."""
+        return int(self.sql.getsockname()[1])
+
+
+def open_ports(installation: Installation) -> Ports:
+    """Listen on the installation's ports; raises `Conflict` with the setting to change."""
+    http = _listen(installation.host, installation.port, "LEEWAY_PORT")
+    try:
+        return Ports(http, _listen(installation.host, installation.sql_port, "LEEWAY_SQL_PORT"))
+    except Conflict:
+        http.close()
+        raise
+
+
+def _listen(host: str, port: int, setting: str) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise Conflict(
+            f"Port {port} on {host} cannot be used ({error.strerror}): "
+            f"stop what is there, or set {setting} to another port."
+        ) from error
+    listener.listen(2048)
+    return listener
+
+
+@dataclass(slots=True)
+class Child:
+    """One process to keep alive."""
+
+    name: str
+    services: tuple[str, ...]
+    listener: socket.socket | None
+    environment: Mapping[str, str]
+    process: asyncio.subprocess.Process | None = None
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    restarts: int = 0
+
+    @property
+    def pid(self) -> int:
+        """Its process id now, or 0 between two lives."""
+        return (
+            self.process.pid if self.process is not None and self.process.returncode is None else 0
+        )
+
+
+def children(installation: Installation, ports: Ports) -> list[Child]:
+    """The processes of the embedded mode: `core`, then the edge workers that share one port."""
+    core = Child(
+        "core",
+        EMBEDDED["core"],
+        None,
+        {"LEEWAY_WAREHOUSE_LISTEN_FD": str(ports.sql.fileno())},
+    )
+    edges = [
+        Child(f"edge-{n}", EMBEDDED["edge"], ports.http, {})
+        for n in range(installation.edge_workers)
+    ]
+    return [core, *edges]
+
+
+class Supervisor:
+    """Keeps its children alive until it is told to stop; then edges drain first, and `core` last."""
+
+    def __init__(
+        self,
+        family: Sequence[Child],
+        ports: Ports,
+        installation: Installation,
+        clock: Clock,
+        say: Say,
+    ) -> None:
+        self._family = family
+        self._ports = ports
+        self._installation = installation
+        self._clock = clock
+        self._say = say
+        self._stopping = asyncio.Event()
+        self._lifeline = os.pipe()
+
+    async def run(self, on_ready: Callable[[Mapping[str, int]], None]) -> int:
+        """Start everything, call `on_ready` with the pids when all serve, and live until stopped.
+
+        Returns the exit code: 0 after a drain, 1 when the children could not be started.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        keepers = [asyncio.create_task(self._keep(child)) for child in self._family]
+        if await self._all_ready():
+            on_ready({child.name: child.pid for child in self._family})
+        await self._stopping.wait()
+        clean = await self._drain()
+        for keeper in keepers:
+            keeper.cancel()
+        await asyncio.gather(*keepers, return_exceptions=True)
+        return 0 if clean else 1
+
+    async def _all_ready(self) -> bool:
+        stopped = asyncio.create_task(self._stopping.wait())
+        for child in self._family:
+            ready = asyncio.create_task(child.ready.wait())
+            await asyncio.wait({ready, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        return not self._stopping.is_set()
+
+    async def _keep(self, child: Child) -> None:
+        """Start the child, and start it again, later each time, for as long as it dies."""
+        delay = FIRST_BACKOFF_SECONDS
+        while not self._stopping.is_set():
+            born = self._clock.monotonic()
+            code = await self._live_once(child)
+            if self._stopping.is_set():
+                return
+            if self._clock.monotonic() - born > STABLE_SECONDS:
+                delay = FIRST_BACKOFF_SECONDS
+            child.restarts += 1
+            self._say(
+                f"{child.name} ended with code {code}; starting it again in {delay:.1f} s "
+                f"(its log: {self._log_path(child)})"
+            )
+            await self._clock.sleep(delay)
+            delay = min(delay * 2, LAST_BACKOFF_SECONDS)
+
+    async def _live_once(self, child: Child) -> int:
+        ready_read, ready_write = os.pipe()
+        with self._log_path(child).open("ab") as output:
+            child.process = await asyncio.create_subprocess_exec(
+                *self._command(child, ready_write),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **child.environment},
+                pass_fds=self._inherited(ready_write),
+                start_new_session=True,
+            )
+        os.close(ready_write)
+        watch = asyncio.create_task(_await_byte(ready_read, child.ready))
+        code = await child.process.wait()
+        await watch
+        child.ready.clear()
+        return code
+
+    def _command(self, child: Child, ready_fd: int) -> list[str]:
+        listener = child.listener
+        return [
+            sys.executable,
+            "-m",
+            "services",
+            child.name,
+            "--services",
+            ",".join(child.services),
+            "--ready-fd",
+            str(ready_fd),
+            "--lifeline-fd",
+            str(self._lifeline[0]),
+            "--sql-port",
+            str(self._ports.sql_port),
+            *(["--listen-fd", str(listener.fileno())] if listener is not None else []),
+        ]
+
+    def _inherited(self, ready_fd: int) -> tuple[int, ...]:
+        return (ready_fd, self._lifeline[0], self._ports.http.fileno(), self._ports.sql.fileno())
+
+    def _log_path(self, child: Child) -> Path:
+        folder = self._installation.data / "logs"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{child.name}.log"
+
+    async def _drain(self) -> bool:
+        """End the edges, then core, each with its deadline; whether all ended by themselves, cleanly."""
+        edges = [child for child in self._family if child.name != "core"]
+        rest = [child for child in self._family if child.name == "core"]
+        clean = True
+        for generation in (edges, rest):
+            ends = await asyncio.gather(*(self._end(child) for child in generation))
+            clean = clean and all(ends)
+        return clean
+
+    async def _end(self, child: Child) -> bool:
+        process = child.process
+        if process is None or process.returncode is not None:
+            return True
+        process.terminate()
+        try:
+            async with asyncio.timeout(self._installation.drain_seconds + 10):
+                return await process.wait() == 0
+        except TimeoutError:
+            self._say(f"{child.name} did not end in time; it is killed (its facts are stored)")
+            process.kill()
+            await process.wait()
+            return False
+
+
+async def _await_byte(fd: int, event: asyncio.Event) -> None:
+    if await asyncio.to_thread(os.read, fd, 1):
+        event.set()
+    os.close(fd)

@@ -1,0 +1,72 @@
+"""Trimming: an outbox file lets go of what every group has passed and retention no longer asks for."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+
+from shared.clock import Clock, micros
+from shared.log.folder import FolderLog
+from shared.log.outbox import SqliteOutbox
+from shared.topics import ALL
+
+log = structlog.get_logger()
+
+KEPT = [topic.name for topic in ALL if topic.compacted] + [topic.dead_letters for topic in ALL]
+
+
+class Trimmer:
+    """Trims the outbox of its own process, from time to time.
+
+    A record goes when every one of `groups` has passed it and it is older than `retention`. The ids
+    that make a re-sent fact harmless are remembered for `remember`.
+    """
+
+    def __init__(
+        self,
+        producer: str,
+        outbox: SqliteOutbox,
+        source: FolderLog,
+        groups: Sequence[str],
+        clock: Clock,
+        *,
+        retention: timedelta = timedelta(hours=1),
+        remember: timedelta = timedelta(days=7),
+        interval: timedelta = timedelta(minutes=1),
+    ) -> None:
+        self._producer = producer
+        self._outbox = outbox
+        self._source = source
+        self._groups = groups
+        self._clock = clock
+        self._retention = retention
+        self._remember = remember
+        self._interval = interval
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Trim every interval until `stop` is set."""
+        while not stop.is_set():
+            await self.trim()
+            await self._clock.sleep(self._interval.total_seconds())
+        self._source.close()
+
+    async def trim(self) -> int:
+        """Trim once; returns how many records went."""
+        now = self._clock.now()
+        before = await asyncio.to_thread(self._before, micros(now - self._retention))
+        gone = await self._outbox.trim(before, KEPT, micros(now - self._remember))
+        if gone:
+            log.info("outbox.trimmed", producer=self._producer, records=gone, before=before)
+        return gone
+
+    def _before(self, since_us: int) -> int:
+        readers = self._source.readers()
+        own = next((r for r in readers if r.producer == self._producer), None)
+        if own is None:
+            return 0
+        passed = dict.fromkeys(self._groups, 0)
+        for reader in readers:
+            for group, positions in reader.positions().items():
+                passed[group] = max(passed.get(group, 0), positions.get(own.source, 0))
+        return min([own.first_offset_since(since_us), *passed.values()])

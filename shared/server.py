@@ -1,0 +1,91 @@
+"""The HTTP server of a process: the routes of its apps on a socket that somebody else opened."""
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from shared.errors import Invalid, LeewayError
+from shared.http import error_response, on_leeway_error
+
+
+def http_app(routes: Sequence[BaseRoute], ready: Callable[[], bool]) -> Starlette:
+    """The routes, with health, readiness and metrics, and every error in one format."""
+
+    async def healthz(_: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(_: Request) -> Response:
+        return PlainTextResponse("ready\n") if ready() else PlainTextResponse("starting\n", 503)
+
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    own = [
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/metrics", metrics),
+    ]
+    return Starlette(
+        routes=[*own, *routes],
+        exception_handlers={
+            LeewayError: on_leeway_error,
+            HTTPException: _on_http_exception,
+            500: _on_crash,
+        },
+    )
+
+
+class Server(uvicorn.Server):
+    """Uvicorn that leaves signals to the process: `drain` ends it, in-flight requests first."""
+
+    def __init__(self, app: Starlette, *, drain_seconds: float) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                timeout_graceful_shutdown=int(drain_seconds),
+                h11_max_incomplete_event_size=64 * 1024,
+            )
+        )
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Install no signal handlers."""
+        yield
+
+    async def serve_on(self, listener: socket.socket) -> None:
+        """Answer on the socket until `drain`."""
+        await self.serve(sockets=[listener])
+
+    def drain(self) -> None:
+        """Accept nothing new, let what is in flight end, then return from `serve_on`."""
+        self.should_exit = True
+
+
+async def _on_http_exception(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    message = {404: "There is no such path here.", 405: "The path does not take this method."}
+    return error_response(
+        Invalid(
+            message.get(error.status_code, error.detail),
+            code="not_found" if error.status_code == 404 else "http_error",
+            status=error.status_code,
+        ),
+        error.headers,
+    )
+
+
+async def _on_crash(_: Request, __: Exception) -> Response:
+    return error_response(LeewayError("Something went wrong here; it was logged."))
