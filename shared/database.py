@@ -1,0 +1,114 @@
+"""The control plane's database: SQLite in a laptop's data folder, PostgreSQL in a cluster, one SQL for both."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from shared.errors import Unavailable
+
+MIGRATIONS = Path(__file__).parents[1] / "infra" / "postgres"
+BUSY_SECONDS = 5
+DEADLINE_SECONDS = 10
+
+_WRITER_LOCK = 0x1EE_3A7  # any number that no other user of this PostgreSQL takes
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of a SQLite file."""
+    return f"sqlite+aiosqlite:///{path}"
+
+
+class Database:
+    """An engine whose writers go one after another, so that what they number is in order.
+
+    The control plane is written rarely; readers never wait for a writer.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = create_async_engine(url)
+        self._sqlite = self._engine.dialect.name == "sqlite"
+        if self._sqlite:
+            event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A connection that sees one moment of the database. Raises `Unavailable`."""
+        async with _deadline(), self._engine.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction, alone among writers: kept when the block ends, undone when it raises.
+
+        Raises `Unavailable` when the lock was not to be had in time; nothing was written then.
+        """
+        async with _deadline(), self._engine.connect() as connection:
+            await connection.execution_options(writing=True)
+            async with connection.begin():
+                if not self._sqlite:
+                    await connection.execute(
+                        text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK}
+                    )
+                yield connection
+
+    async def migrate(self) -> None:
+        """Bring the tables to the newest version; does nothing when they are there."""
+        async with self._engine.connect() as connection:
+            await connection.execution_options(writing=True)
+            async with connection.begin():
+                await connection.run_sync(_upgrade)
+
+
+@asynccontextmanager
+async def _deadline() -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            yield
+    except (OperationalError, TimeoutError) as error:
+        raise Unavailable("The control database does not answer; try again.") from error
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    """Set what SQLite forgets; and begin transactions ourselves, since the driver begins them late."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A writer takes its lock at once: a reader that turns writer halfway would fail, not wait."""
+    writing = connection.get_execution_options().get("writing", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
