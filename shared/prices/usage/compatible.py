@@ -1,0 +1,78 @@
+"""Providers that speak OpenAI's protocol but count in their own way: DeepSeek, Mistral, xAI, OpenRouter.
+
+The rules are from their API references and from reports of peers that billed them wrongly.
+"""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from shared.prices.exact import EXACT
+from shared.prices.usage.counts import (
+    MAX_REPORTED_USD,
+    Counts,
+    Metered,
+    disjoint,
+    require,
+    require_total,
+)
+from shared.prices.usage.openai import chat, input_classes, output_classes
+
+_TICKS_DECIMALS = 10  # xAI bills in ticks of 1e-10 USD
+
+
+def deepseek(usage: Counts) -> Metered:
+    """DeepSeek: the prompt is cache hits plus misses, both at the top level."""
+    if "prompt_cache_hit_tokens" not in usage and "prompt_cache_miss_tokens" not in usage:
+        return chat(usage)
+    prompt, completion = usage.required("prompt_tokens"), usage.count("completion_tokens")
+    hit, miss = usage.count("prompt_cache_hit_tokens"), usage.count("prompt_cache_miss_tokens")
+    cached = usage.part("prompt_tokens_details").given("cached_tokens")
+    require(hit + miss == prompt and cached in (None, hit), "cache_split_mismatch")
+    require_total(usage.given("total_tokens"), prompt + completion)
+    return Metered(
+        disjoint([("fresh_input", miss), ("cache_read", hit)])
+        | output_classes(completion, usage.part("completion_tokens_details"))
+    )
+
+
+def mistral(usage: Counts) -> Metered:
+    """Mistral: OpenAI's rules; connectors' tokens and seconds of audio stand beside the prompt."""
+    prompt, completion = usage.required("prompt_tokens"), usage.count("completion_tokens")
+    connectors = usage.count("connector_tokens")
+    seconds = usage.amount("prompt_audio_seconds") or Decimal(0)
+    # The total of a call with audio also counts the audio's own tokens, which are billed as seconds.
+    if not seconds:
+        require_total(usage.given("total_tokens"), prompt + completion + connectors)
+    extra = disjoint([("tool_input", connectors), ("audio_seconds", seconds)])
+    return Metered(
+        input_classes(prompt, usage.part("prompt_tokens_details"))
+        | output_classes(completion, usage.part("completion_tokens_details"))
+        | extra,
+        tiers=(usage.text("service_tier"),),
+    )
+
+
+def xai(usage: Counts) -> Metered:
+    """xAI: reasoning is outside the completion, and `cost_in_usd_ticks` is the bill itself."""
+    prompt, completion = usage.required("prompt_tokens"), usage.count("completion_tokens")
+    details = usage.part("completion_tokens_details")
+    reasoning = details.count("reasoning_tokens")
+    require_total(usage.given("total_tokens"), prompt + completion + reasoning)
+    ticks = usage.given("cost_in_usd_ticks", MAX_REPORTED_USD * 10**_TICKS_DECIMALS)
+    tokens = (
+        input_classes(prompt, usage.part("prompt_tokens_details"))
+        | output_classes(completion + reasoning, details)
+        | disjoint([("search_source", usage.count("num_sources_used"))])
+    )
+    usd = None if ticks is None else EXACT.scaleb(Decimal(ticks), -_TICKS_DECIMALS)
+    return Metered(tokens, reported_usd=usd)
+
+
+def openrouter(usage: Counts) -> Metered:
+    """OpenRouter: `cost` is what it charged; with one's own key the upstream charges beside it."""
+    charged = usage.amount("cost", MAX_REPORTED_USD)
+    if charged is not None and usage.flag("is_byok"):
+        upstream = usage.part("cost_details").amount("upstream_inference_cost", MAX_REPORTED_USD)
+        require(upstream is not None, "missing_count:upstream_inference_cost")
+        charged = EXACT.add(charged, upstream or Decimal(0))
+    return replace(chat(usage), reported_usd=charged)
