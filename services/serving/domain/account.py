@@ -1,0 +1,60 @@
+"""The account of an answer: every event is folded, and what the client did not ask for is held back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from services.serving.domain.answer import Answer
+from services.serving.domain.body import JsonObject
+from shared.interactions import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a stream in OpenAI's shape.
+
+    `raw` is what a client would be sent, byte for byte; `tree` its JSON (None for a comment); `usage`
+    what the provider says, at this point of the stream, was used.
+    """
+
+    raw: bytes
+    tree: JsonObject | None = None
+    usage: Usage | None = None
+
+
+@dataclass(slots=True)
+class Account:
+    """What came of one answer so far; `began` once the client was sent a part of it.
+
+    `wants_usage`: the client asked for the chunk of a stream that only tells the usage.
+    """
+
+    wants_usage: bool = False
+    began: bool = False
+    answer: Answer = field(default_factory=Answer)
+    usage: Usage | None = None
+    first_token_at: datetime | None = None
+
+    def take(self, tree: JsonObject, usage: Usage | None) -> None:
+        """Take a whole answer into account."""
+        self.answer.add(tree)
+        self.usage = usage
+
+    def fold(self, events: Sequence[Event], now: datetime) -> bytes:
+        """Take events into account; the bytes to send on for them, perhaps none."""
+        sent: list[bytes] = []
+        for event in events:
+            if event.tree is not None:
+                self.answer.add(event.tree)
+            if event.usage is not None:
+                self.usage = event.usage
+            if self.wants_usage or not _only_usage(event):
+                sent.append(event.raw)
+        if self.first_token_at is None and self.answer.deltas:
+            self.first_token_at = now
+        return b"".join(sent)
+
+
+def _only_usage(event: Event) -> bool:
+    tree = event.tree
+    return tree is not None and tree.get("choices") == [] and bool(tree.get("usage"))

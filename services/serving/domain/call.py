@@ -1,0 +1,138 @@
+"""A call's record: what it was when it began, how it ended, and the interaction that this makes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+import orjson
+
+from services.serving.domain.answer import Answer
+from services.serving.domain.request import Kind, Request
+from shared.interactions import AttemptMade, Content, Context, Interaction, Usage
+from shared.live import Caller, Route
+
+
+class Status(StrEnum):
+    """How a call ended: answered, refused, cut off upstream (or by a kill), or left by its client."""
+
+    OK = "ok"
+    ERROR = "error"
+    INTERRUPTED = "interrupted"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that passed the gate, with the routes to try in order."""
+
+    interaction_id: str
+    caller: Caller
+    request: Request
+    context: Context
+    routes: Sequence[Route]
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a call was not answered whole. `http_status` is what the client saw, 0 for nothing."""
+
+    error_type: str
+    message: str
+    http_status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a call ended. `usage` is None when the provider told none."""
+
+    status: Status
+    ended_at: datetime
+    attempts: Sequence[AttemptMade] = ()
+    answer: Answer = field(default_factory=Answer)
+    usage: Usage | None = None
+    first_token_at: datetime | None = None
+    fault: Fault | None = None
+
+
+class Journal(Protocol):
+    """Where calls are accounted for."""
+
+    async def begin(self, call: Call) -> None:
+        """Store that an upstream will be asked; durable when it returns.
+
+        Raises `Unavailable`: then no upstream may be asked.
+        """
+        ...
+
+    async def end(self, call: Call, interaction: Interaction) -> None:
+        """Store what the call came to and close it, in one step; the client is answered after it.
+
+        Raises `Unavailable`: then the call stays open, and the next start accounts for it.
+        """
+        ...
+
+
+class Pricer(Protocol):
+    """Says what an interaction costs."""
+
+    def price(self, interaction: Interaction) -> Decimal | None:
+        """The exact cost in USD, or None when it cannot be told exactly."""
+        ...
+
+
+def interaction_of(call: Call, ending: Ending) -> Interaction:
+    """The interaction that a call came to."""
+    answer, fault = ending.answer, ending.fault
+    last = ending.attempts[-1] if ending.attempts else None
+    return Interaction(
+        interaction_id=call.interaction_id,
+        kind=call.request.kind,
+        source="serving",
+        status=ending.status,
+        request_model=call.request.model,
+        started_at=call.started_at,
+        ended_at=ending.ended_at,
+        provider=last.provider if last else call.routes[0].provider,
+        response_model=answer.model,
+        streaming=call.request.streaming,
+        first_token_at=ending.first_token_at,
+        error_type=fault.error_type if fault else "",
+        error_message=fault.message if fault else "",
+        http_status=fault.http_status if fault else 200,
+        finish_reasons=answer.finish_reasons,
+        usage=_usage(call, ending),
+        content=_content(call.request, answer),
+        context=call.context,
+        attempts=ending.attempts,
+    )
+
+
+def opened(call: Call) -> Interaction:
+    """The interaction that a call is when its process dies: begun, and never heard of again."""
+    died = Fault("process_died", "The gateway's process died before the call ended.")
+    return interaction_of(call, Ending(Status.INTERRUPTED, call.started_at, fault=died))
+
+
+def _usage(call: Call, ending: Ending) -> Usage:
+    """The provider's usage; where a stream never told its output, the deltas delivered are counted.
+
+    Such an estimate is told by its raw usage, which is empty or that of an answer that did not end.
+    """
+    told = ending.usage or Usage()
+    counted = call.request.streaming and ending.answer.deltas
+    return replace(told, output_tokens=counted) if told.output_tokens is None and counted else told
+
+
+def _content(request: Request, answer: Answer) -> Content:
+    chat = request.kind is Kind.CHAT
+    return Content(
+        input_messages=request.input_messages,
+        output_messages=orjson.dumps(answer.messages).decode() if chat and answer.messages else "",
+        input_text=request.input_text,
+        output_text=answer.text,
+        options=request.options,
+    )

@@ -1,0 +1,150 @@
+"""What a client asks: its model, whether it streams, its metadata; the rest is not ours to touch."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from services.serving.domain.body import Body, JsonObject
+from shared.errors import Invalid
+
+PRIVATE_PREFIX = "leeway_"
+MAX_MODEL_CHARS = 256
+MAX_CHOICES = 128
+
+
+class Kind(StrEnum):
+    """What kind of interaction a request begins."""
+
+    CHAT = "chat"
+    EMBEDDING = "embedding"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A well-formed request.
+
+    `metadata` holds its string pairs, private ones (`leeway_...`) included; `body` is what may be
+    sent on, without them. `wants_usage` says whether the client asked for a stream's usage chunk.
+    """
+
+    kind: Kind
+    model: str
+    body: Body
+    metadata: Mapping[str, str]
+    streaming: bool = False
+    wants_usage: bool = False
+
+    @property
+    def input_text(self) -> str:
+        """The last thing the user said, or the text to embed."""
+        if self.kind is Kind.EMBEDDING:
+            return "\n".join(_texts(self.body.tree["input"]))
+        said = (m for m in reversed(self.body.tree["messages"]) if m.get("role") == "user")
+        return message_text(next(said, {}))
+
+    @property
+    def input_messages(self) -> str:
+        """The messages as JSON, as the client wrote them."""
+        return self.body.raw("messages")
+
+    @property
+    def options(self) -> str:
+        """Every other field of the request, as a JSON object; empty when there is none."""
+        rest = self.body.without(_NOT_OPTIONS)
+        return rest.rewritten({}).decode() if rest.members else ""
+
+
+def chat_request(body: Body) -> Request:
+    """A chat completion's request. Raises `Invalid` with every fault."""
+    faults = [*_model_faults(body.tree), *_message_faults(body.tree), *_option_faults(body.tree)]
+    _refuse(faults)
+    options = body.tree.get("stream_options")
+    return Request(
+        kind=Kind.CHAT,
+        model=body.tree["model"],
+        body=_public(body),
+        metadata=_metadata(body.tree),
+        streaming=bool(body.tree.get("stream")),
+        wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
+    )
+
+
+def embedding_request(body: Body) -> Request:
+    """An embedding's request. Raises `Invalid` with every fault."""
+    faults = list(_model_faults(body.tree))
+    given = body.tree.get("input")
+    if not isinstance(given, str | list) or not given:
+        faults.append("'input' must be a string or a list, and not empty")
+    _refuse(faults)
+    return Request(
+        kind=Kind.EMBEDDING,
+        model=body.tree["model"],
+        body=_public(body),
+        metadata=_metadata(body.tree),
+    )
+
+
+def message_text(message: JsonObject) -> str:
+    """The text of one message: its content, or its content's text parts."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else ()
+    texts = (part.get("text") for part in parts if isinstance(part, dict))
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
+def _refuse(faults: list[str]) -> None:
+    if faults:
+        raise Invalid(f"The request is wrong: {'; '.join(faults)}.", faults=tuple(faults))
+
+
+def _model_faults(tree: JsonObject) -> Iterable[str]:
+    model = tree.get("model")
+    if not isinstance(model, str) or not 0 < len(model) <= MAX_MODEL_CHARS:
+        yield f"'model' must be a name of 1 to {MAX_MODEL_CHARS} characters"
+    if not isinstance(tree.get("metadata"), dict | None):
+        yield "'metadata' must be an object"
+
+
+def _message_faults(tree: JsonObject) -> Iterable[str]:
+    messages = tree.get("messages")
+    if not isinstance(messages, list) or not messages:
+        yield "'messages' must be a list of messages, and not empty"
+        return
+    for place, message in enumerate(messages):
+        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+            yield f"'messages[{place}]' must be an object with a 'role'"
+            return
+
+
+def _option_faults(tree: JsonObject) -> Iterable[str]:
+    if not isinstance(tree.get("stream"), bool | None):
+        yield "'stream' must be true or false"
+    if not isinstance(tree.get("stream_options"), dict | None):
+        yield "'stream_options' must be an object"
+    choices = tree.get("n", 1)
+    if choices is not None and (type(choices) is not int or not 1 <= choices <= MAX_CHOICES):
+        yield f"'n' must be a whole number from 1 to {MAX_CHOICES}"
+
+
+def _metadata(tree: JsonObject) -> dict[str, str]:
+    pairs = tree.get("metadata") or {}
+    return {name: value for name, value in pairs.items() if isinstance(value, str)}
+
+
+def _public(body: Body) -> Body:
+    """The body without the private pairs of its metadata."""
+    pairs = body.tree.get("metadata") or {}
+    if not any(name.startswith(PRIVATE_PREFIX) for name in pairs):
+        return body
+    public = {name: pairs[name] for name in pairs if not name.startswith(PRIVATE_PREFIX)}
+    return body.changed({"metadata": public}) if public else body.without(_METADATA)
+
+
+def _texts(given: str | list[object]) -> list[str]:
+    return [given] if isinstance(given, str) else [text for text in given if isinstance(text, str)]
+
+
+_METADATA = frozenset(("metadata",))
+_NOT_OPTIONS = frozenset(("model", "messages", "input", "stream", "metadata"))

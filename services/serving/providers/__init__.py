@@ -1,0 +1,1 @@
+"""The upstreams that answer: one port, and one adapter for each protocol that they speak."""

@@ -1,0 +1,54 @@
+"""The upstreams that are live, each built when it is first asked and again when it has changed."""
+
+from collections.abc import Callable, Mapping
+
+from services.serving.domain.failure import UpstreamFailed
+from services.serving.providers.anthropic.provider import AnthropicProvider
+from services.serving.providers.demo.provider import DemoProvider
+from services.serving.providers.openai import OpenAIProvider
+from services.serving.providers.port import Provider
+from services.serving.providers.upstream import UpstreamHttp
+from shared.clock import Clock
+from shared.live import LiveView
+from shared.live import Provider as ProviderEntry
+
+
+class Catalogue:
+    """Finds the adapter of a provider by its name in the live view."""
+
+    def __init__(
+        self, live: LiveView, http: UpstreamHttp, clock: Clock, secret: Callable[[str], str]
+    ) -> None:
+        self._live = live
+        self._kinds: Mapping[str, Callable[[ProviderEntry], Provider]] = {
+            "openai": lambda entry: OpenAIProvider(entry, http, self._key),
+            "anthropic": lambda entry: AnthropicProvider(entry, http, self._key, clock),
+            "demo": lambda entry: DemoProvider(entry, clock),
+        }
+        self._secret = secret
+        self._built: dict[str, tuple[ProviderEntry, Provider]] = {}
+
+    def provider(self, name: str) -> Provider:
+        """The upstream of that name. Raises `UpstreamFailed` when it is not live, or of no known kind."""
+        entry = self._live.providers.get(name)
+        if entry is None:
+            raise _misconfigured(f"There is no provider {name!r} here.")
+        built = self._built.get(name)
+        if built is not None and built[0] is entry:
+            return built[1]
+        build = self._kinds.get(entry.kind)
+        if build is None:
+            raise _misconfigured(f"The provider {name!r} is of an unknown kind, {entry.kind!r}.")
+        provider = build(entry)
+        self._built[name] = (entry, provider)
+        return provider
+
+    def _key(self, reference: str) -> str:
+        try:
+            return self._secret(reference)
+        except KeyError as fault:
+            raise _misconfigured(f"The provider's key {reference} is not set.") from fault
+
+
+def _misconfigured(message: str) -> UpstreamFailed:
+    return UpstreamFailed(message, code="provider_misconfigured", status=503)

@@ -1,0 +1,1 @@
+"""The built-in model: it answers without any upstream, and says plainly that it is a demo."""

@@ -1,0 +1,192 @@
+"""HTTP to upstreams: pooled connections, three timeouts, bounded replies, and failures by name."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from services.serving.domain.failure import malformed, refused, timed_out, unreachable
+
+# What an upstream's refusal may tell the client beside its body.
+_PASSED_ON = ("retry-after", "retry-after-ms", "x-should-retry")
+# Bytes of an error's body: more is no message.
+_MAX_ERROR_BYTES = 64 * 1024
+# How long the end of a stream may lag behind its last event.
+_READ_OUT_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamLimits:
+    """How long an upstream may take, how many connections to it are open, how large a reply may be."""
+
+    connect_seconds: float = 10.0
+    idle_seconds: float = 300.0
+    total_seconds: float = 1800.0
+    connections: int = 1024
+    keep_alive_seconds: float = 15.0
+    max_reply_bytes: int = 32 * 1024 * 1024
+    max_event_bytes: int = 8 * 1024 * 1024
+
+
+def _as_it_is(body: bytes) -> bytes:
+    return body
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to post, as whom: the provider's name, the URL, headers, and the secret they contain.
+
+    `read_error` gives a refusal's JSON body the format that clients read; empty when it says nothing.
+    """
+
+    provider: str
+    url: URL
+    headers: Mapping[str, str]
+    secret: str = ""
+    read_error: Callable[[bytes], bytes] = _as_it_is
+
+
+class UpstreamHttp:
+    """One session for every upstream of the process; open it before use."""
+
+    def __init__(self, limits: UpstreamLimits) -> None:
+        self.limits = limits
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        limits = self.limits
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=0,
+                limit_per_host=limits.connections,
+                keepalive_timeout=limits.keep_alive_seconds,
+            ),
+            # Cookies of one tenant's call must not travel with another's.
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(
+                total=limits.total_seconds,
+                sock_connect=limits.connect_seconds,
+                sock_read=limits.idle_seconds,
+            ),
+            # A compressed reply costs both sides time, and may hide a bomb.
+            headers={"user-agent": "leeway", "accept-encoding": "identity"},
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def post(self, target: Target, body: bytes) -> bytes:
+        """The body of a reply with status 200. Raises `UpstreamFailed` for everything else."""
+        async with self._replied(target, body) as response:
+            with _named_failures(target.provider):
+                return await self._read(response, target.provider)
+
+    @asynccontextmanager
+    async def events(self, target: Target, body: bytes) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The bytes of an event stream, chunk by chunk as they come.
+
+        Entering raises `UpstreamFailed` unless the status is 200 and the reply an event stream; so
+        does reading when the connection ends before its time.
+        """
+        async with self._replied(target, body) as response:
+            if response.content_type != "text/event-stream":
+                what = f"answered a stream with {response.content_type!r}"
+                raise malformed(target.provider, what, status=response.status)
+            yield _chunks(response, target.provider)
+            await _read_out(response)
+
+    @asynccontextmanager
+    async def _replied(self, target: Target, body: bytes) -> AsyncIterator[aiohttp.ClientResponse]:
+        assert self._session is not None, "UpstreamHttp is used before it is opened"
+        with _named_failures(target.provider):
+            response = await self._session.post(
+                target.url, data=body, headers=target.headers, allow_redirects=False
+            )
+        try:
+            await _refuse_all_but_200(response, target)
+            yield response
+        finally:
+            # Keeps the connection when the reply was read to its end, and closes it otherwise.
+            response.release()
+
+    async def _read(self, response: aiohttp.ClientResponse, provider: str) -> bytes:
+        limit = self.limits.max_reply_bytes
+        body = bytearray()
+        while chunk := await response.content.readany():
+            body += chunk
+            if len(body) > limit:
+                raise malformed(provider, f"answered with more than {limit} bytes")
+        return bytes(body)
+
+
+async def _chunks(response: aiohttp.ClientResponse, provider: str) -> AsyncIterator[bytes]:
+    while True:
+        with _named_failures(provider):
+            chunk = await response.content.readany()
+        if not chunk:
+            return
+        yield chunk
+
+
+async def _read_out(response: aiohttp.ClientResponse) -> None:
+    """Take the end of a reply whose last event has come, so that its connection can be used again."""
+    if response.content.at_eof():
+        return
+    with suppress(TimeoutError, aiohttp.ClientError):
+        async with asyncio.timeout(_READ_OUT_SECONDS):
+            await response.content.readany()
+
+
+async def _refuse_all_but_200(response: aiohttp.ClientResponse, target: Target) -> None:
+    if response.status == 200:
+        return
+    if response.status < 400:
+        raise malformed(
+            target.provider, f"answered with status {response.status}", status=response.status
+        )
+    with _named_failures(target.provider):
+        body = await response.content.read(_MAX_ERROR_BYTES)
+    headers = {name: response.headers[name] for name in _PASSED_ON if name in response.headers}
+    told = target.read_error(_error_body(body, target.secret))
+    raise refused(target.provider, response.status, told, headers)
+
+
+def _error_body(body: bytes, secret: str) -> bytes:
+    """The body if it is a JSON object, without the key that some servers repeat in it; else nothing."""
+    try:
+        if not isinstance(orjson.loads(body), dict):
+            return b""
+    except orjson.JSONDecodeError:
+        return b""
+    return body.replace(secret.encode(), b"***") if secret else body
+
+
+@contextmanager
+def _named_failures(provider: str) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as fault:
+        raise timed_out(provider) from fault
+    except (aiohttp.ServerDisconnectedError, ConnectionResetError) as fault:
+        raise unreachable(
+            provider, "closed the connection without a reply", dropped=True
+        ) from fault
+    except aiohttp.ClientConnectionError as fault:
+        raise unreachable(provider, "cannot be reached") from fault
+    except aiohttp.ClientPayloadError as fault:
+        raise unreachable(provider, "broke its reply off") from fault
+    except (aiohttp.ClientError, ValueError) as fault:
+        raise malformed(provider, "does not speak HTTP as it should", status=0) from fault
