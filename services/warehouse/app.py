@@ -1,0 +1,64 @@
+"""The warehouse, built: the engine and its SQL port when embedded, the migrations, and the sink."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from services.warehouse.endpoint.listener import Listener
+from services.warehouse.endpoint.service import SqlInterface
+from services.warehouse.engine import Engine, EngineLimits
+from services.warehouse.settings import Settings
+from services.warehouse.store import FACT_TABLES, FactStore, read_schemas
+from services.warehouse.stream import Sink
+from services.warehouse.users import Users
+from shared.clickhouse import ClickHouse, Statements
+from shared.lifecycle import App, Host
+from shared.log.consumer import ConsumerLimits
+from shared.migrations import migrate, read_migrations
+from shared.secrets_folder import SecretsFolder
+
+
+def build(settings: Settings, host: Host) -> App:
+    """The store opens and migrates before its port answers, and the sink starts after that."""
+    clickhouse = ClickHouse(host.clickhouse)
+    store = FactStore(clickhouse, read_schemas(settings.protos))
+    sink = Sink(store, {table.topic.name: table.name for table in FACT_TABLES})
+    limits = ConsumerLimits(
+        max_records=settings.batch_records, max_age_seconds=settings.batch_seconds
+    )
+    topics = [table.topic for table in FACT_TABLES]
+    consumer = host.group("warehouse", topics, sink, limits)
+    if not settings.embedded:
+        return App(
+            "warehouse",
+            resources=(clickhouse, _migrated(settings, clickhouse)),
+            tasks=[consumer.run],
+        )
+    engine = Engine(
+        host.data / "warehouse" / "store", EngineLimits(settings.readers, settings.writers)
+    )
+    listener = Listener(SqlInterface(engine, _users(host)).app(), _socket(settings))
+    return App(
+        "warehouse",
+        resources=(engine, _migrated(settings, engine), listener, clickhouse),
+        tasks=[consumer.run],
+        ready=lambda: engine.ready,
+    )
+
+
+def _users(host: Host) -> Users:
+    secrets = SecretsFolder(host.data)
+    operator = host.clickhouse
+    return Users(operator.user, operator.password, lambda: secrets.credentials().sql_passwords)
+
+
+@asynccontextmanager
+async def _migrated(settings: Settings, statements: Statements) -> AsyncIterator[None]:
+    await migrate(statements, read_migrations(settings.migrations))
+    yield
+
+
+def _socket(settings: Settings) -> socket.socket:
+    if settings.listen_fd is not None:
+        return socket.socket(fileno=settings.listen_fd)
+    return socket.create_server((settings.listen_host, settings.listen_port))

@@ -1,0 +1,126 @@
+"""The interface's routes: who asks, what may run for them, and what ClickHouse would answer."""
+
+import hashlib
+import re
+from collections.abc import Callable
+
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from services.warehouse.endpoint.answering import Answers
+from services.warehouse.endpoint.asking import Asked, credentials_of, read_asked
+from services.warehouse.endpoint.limits import analyst_settings
+from services.warehouse.engine import Engine, Statement
+from services.warehouse.faults import (
+    REQUIRED_PASSWORD,
+    SYNTAX_ERROR,
+    UNKNOWN_DATABASE,
+    UNKNOWN_FORMAT,
+    SqlFault,
+)
+from services.warehouse.gate.admission import Gate
+from services.warehouse.gate.tables import FORMATS
+from services.warehouse.users import User, Users
+
+log = structlog.get_logger()
+
+DEFAULT_FORMAT = "TabSeparated"
+
+_TRAILING_FORMAT = re.compile(rb"\bFORMAT\s+(\w+)\s*;?\s*\Z", re.IGNORECASE)
+_INSERT = re.compile(rb"\s*INSERT\b", re.IGNORECASE)
+
+
+class SqlInterface:
+    """Answers ClickHouse's HTTP interface: the operators ask the engine, tenants' users pass the gate."""
+
+    def __init__(self, engine: Engine, users: Users) -> None:
+        self._engine = engine
+        self._users = users
+        self._gate = Gate(engine)
+
+    def app(self) -> Starlette:
+        """The interface as an application of its own."""
+        methods = ["GET", "POST"]
+        return Starlette(
+            routes=[
+                Route("/ping", _fine),
+                Route("/replicas_status", _fine),
+                Route("/", self._root, methods=methods),
+                Route("/query", self._root, methods=methods),
+            ]
+        )
+
+    async def _root(self, request: Request) -> Response:
+        if request.method == "GET" and "query" not in request.query_params:
+            return await _fine(request)
+        answers = Answers(self._engine.version, self._engine.timezone)
+        query_id = request.query_params.get("query_id", "")
+        try:
+            return await self._answer(request, answers)
+        except SqlFault as fault:
+            return answers.fault(fault, query_id)
+
+    async def _answer(self, request: Request, answers: Answers) -> Response:
+        user = self._user(request)
+        asked = await read_asked(request)
+        if not asked.sql.strip():
+            raise SqlFault(SYNTAX_ERROR, "Empty query.")
+        read_only = user.tenant is not None or request.method == "GET"
+        statement = await self._statement(user, asked, read_only=read_only)
+        result = await self._engine.run(statement)
+        if user.tenant is not None:
+            _log_use(user.tenant, asked, result.result_rows)
+        return answers.result(asked, statement.format, result)
+
+    def _user(self, request: Request) -> User:
+        credentials = credentials_of(request)
+        if credentials is None:
+            raise SqlFault(REQUIRED_PASSWORD, "Send the name and the password of an SQL user.")
+        return self._users.authenticate(credentials.user, credentials.password)
+
+    async def _statement(self, user: User, asked: Asked, *, read_only: bool) -> Statement:
+        if user.tenant is None:
+            return _operators_statement(asked, self._engine.localised, read_only=read_only)
+        if asked.database not in ("", "default", "leeway"):
+            raise SqlFault(UNKNOWN_DATABASE, f"Database {asked.database} does not exist.")
+        settings = analyst_settings(asked.settings)
+        text = _text(asked.sql)
+        admitted, parameters = await self._gate.pass_through(text, user.tenant, asked.parameters)
+        name = admitted.format or asked.default_format or DEFAULT_FORMAT
+        if name not in FORMATS:
+            raise SqlFault(UNKNOWN_FORMAT, f"Unknown format {name}.")
+        return Statement(admitted.sql.encode(), name, parameters, settings, read_only=True)
+
+
+def _operators_statement(
+    asked: Asked, localised: Callable[[dict[str, str]], dict[str, str]], *, read_only: bool
+) -> Statement:
+    trailing = None if _INSERT.match(asked.sql) else _TRAILING_FORMAT.search(asked.sql)
+    name = trailing[1].decode() if trailing else asked.default_format or DEFAULT_FORMAT
+    return Statement(
+        asked.sql,
+        name,
+        asked.parameters,
+        localised(asked.settings),
+        asked.database or "leeway",
+        read_only=read_only,
+    )
+
+
+def _text(sql: bytes) -> str:
+    try:
+        return sql.decode()
+    except UnicodeDecodeError as fault:
+        raise SqlFault(SYNTAX_ERROR, "The query is not valid UTF-8.") from fault
+
+
+def _log_use(tenant: str, asked: Asked, rows: int) -> None:
+    digest = hashlib.sha256(asked.sql).hexdigest()[:16]
+    log.info("sql.answered", tenant=tenant, query_id=asked.query_id, sql_sha256=digest, rows=rows)
+
+
+async def _fine(_: Request) -> Response:
+    return PlainTextResponse("Ok.\n")

@@ -1,0 +1,86 @@
+"""Every fact to its table: grouped by topic, framed, inserted as exact batches, poison cut out."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from services.warehouse.domain import Placed, chunks, frame, token
+from shared.clickhouse import ProtobufSchema
+from shared.errors import Invalid
+from shared.log.record import DeadLetter, Effect, Record
+
+
+class Inserts(Protocol):
+    """Where blocks of facts are stored."""
+
+    schemas: Mapping[str, ProtobufSchema]
+
+    async def insert(self, table: str, block: bytes, token: str) -> None:
+        """Store a block once for its token; `Invalid` blames a record in it, `Unavailable` the store."""
+        ...
+
+
+class Sink:
+    """Writes records to the fact tables, effectively once.
+
+    The runtime stores a batch's boundaries before it hands the batch over, and after a kill hands over
+    the same batch again. So the same blocks are made again, under the same tokens, and the store
+    drops those that it has. A refused block is halved until the record at fault stands alone.
+    """
+
+    exact_batches = True
+
+    def __init__(self, store: Inserts, tables: Mapping[str, str]) -> None:
+        self._store = store
+        self._tables = tables
+
+    async def handle(self, records: Sequence[Record]) -> Effect:
+        by_table: dict[str, list[Record]] = defaultdict(list)
+        for record in records:
+            by_table[self._tables[record.topic]].append(record)
+        dead: list[DeadLetter] = []
+        for table, rows in by_table.items():
+            dead += await self._write(table, rows)
+        return Effect(dead_letters=dead)
+
+    async def _write(self, table: str, records: Sequence[Record]) -> list[DeadLetter]:
+        facts = [_placed(record) for record in records]
+        frames = [frame(fact) for fact in facts]
+        dead: list[DeadLetter] = []
+        for part in chunks([len(each) for each in frames]):
+            dead += await self._settle(table, records[part], facts[part], frames[part])
+        return dead
+
+    async def _settle(
+        self,
+        table: str,
+        records: Sequence[Record],
+        facts: Sequence[Placed],
+        frames: Sequence[bytes],
+    ) -> list[DeadLetter]:
+        block = b"".join(frames)
+        name = token(table, self._store.schemas[table].text, facts, block)
+        try:
+            await self._store.insert(table, block, name)
+        except Invalid as refusal:
+            if len(records) == 1:
+                return [DeadLetter(records[0], refusal.message)]
+        else:
+            return []
+        middle = len(records) // 2
+        dead: list[DeadLetter] = []
+        for half in (slice(None, middle), slice(middle, None)):
+            dead += await self._settle(table, records[half], facts[half], frames[half])
+        return dead
+
+
+def _placed(record: Record) -> Placed:
+    return Placed(
+        record.value,
+        record.producer,
+        record.epoch,
+        record.seq,
+        record.partition,
+        record.offset,
+        record.accepted_at_us,
+    )
