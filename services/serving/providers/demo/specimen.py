@@ -34,11 +34,13 @@ def _of_type(schema: Mapping[str, Any], depth: int) -> Any:
             fields = properties.items() if isinstance(properties, dict) else ()
             return {name: specimen(inner, depth + 1) for name, inner in fields}
         case "array":
-            return [specimen(schema["items"], depth + 1)] if schema.get("minItems") else []
+            item = specimen(schema.get("items"), depth + 1)
+            return [item] if schema.get("minItems") else []
         case "integer" | "number":
             return schema.get("minimum", 0)
-        case other:
-            return _PLAIN.get(other, "demo")
-
-
-_PLAIN: Mapping[Any, Any] = {"boolean": False, "null": None}
+        case "boolean":
+            return False
+        case "null":
+            return None
+        case _:
+            return "demo"
