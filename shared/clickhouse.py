@@ -131,6 +131,7 @@ class ClickHouse:
                     query_retries=0,
                     compress=False,
                     tz_mode="aware",
+                    show_clickhouse_errors="scrub",
                 )
             return self._client
 

@@ -30,8 +30,8 @@ def frame(fact: Placed) -> bytes:
     Serialized protobuf messages concatenate by merging (protobuf.dev, "Encoding": last one wins), so
     fields appended behind a message arrive as that message's fields, and nothing has to be decoded.
 
-    >>> frame(Placed(b"", "p", "e", 1, 0, 0, 0)).hex(" ", -2)
-    '13 ca3e 0170 d23e 0165 d83e 01e0 3e00 e83e 00f0 3e00'
+    >>> frame(Placed(b"", "p", "e", 1, 0, 0, 0)).hex()
+    '14ca3e0170d23e0165d83e01e03e00e83e00f03e00'
     """
     message = b"".join(
         (

@@ -17,7 +17,7 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS leeway.stored_interactions TO leeway.stor
 SELECT
     'interaction.completed.v1' AS topic,
     tenant,
-    toStartOfMinute(fromUnixTimestamp64Micro(_accepted_at_us, 'UTC')) AS minute,
+    toDateTime(intDiv(_accepted_at_us, 60000000) * 60, 'UTC') AS minute,
     count() AS facts
 FROM leeway.interactions
 GROUP BY topic, tenant, minute;
@@ -26,7 +26,7 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS leeway.stored_spans TO leeway.stored AS
 SELECT
     'span.ended.v1' AS topic,
     tenant,
-    toStartOfMinute(fromUnixTimestamp64Micro(_accepted_at_us, 'UTC')) AS minute,
+    toDateTime(intDiv(_accepted_at_us, 60000000) * 60, 'UTC') AS minute,
     count() AS facts
 FROM leeway.spans
 GROUP BY topic, tenant, minute;
@@ -35,7 +35,7 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS leeway.stored_feedback TO leeway.stored A
 SELECT
     'feedback.received.v1' AS topic,
     tenant,
-    toStartOfMinute(fromUnixTimestamp64Micro(_accepted_at_us, 'UTC')) AS minute,
+    toDateTime(intDiv(_accepted_at_us, 60000000) * 60, 'UTC') AS minute,
     count() AS facts
 FROM leeway.feedback
 GROUP BY topic, tenant, minute;
@@ -44,7 +44,7 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS leeway.stored_scores TO leeway.stored AS
 SELECT
     'interaction.scored.v1' AS topic,
     tenant,
-    toStartOfMinute(fromUnixTimestamp64Micro(_accepted_at_us, 'UTC')) AS minute,
+    toDateTime(intDiv(_accepted_at_us, 60000000) * 60, 'UTC') AS minute,
     count() AS facts
 FROM leeway.scores
 GROUP BY topic, tenant, minute;
@@ -53,7 +53,7 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS leeway.stored_embeddings TO leeway.stored
 SELECT
     'interaction.embedded.v1' AS topic,
     tenant,
-    toStartOfMinute(fromUnixTimestamp64Micro(_accepted_at_us, 'UTC')) AS minute,
+    toDateTime(intDiv(_accepted_at_us, 60000000) * 60, 'UTC') AS minute,
     count() AS facts
 FROM leeway.embeddings
 GROUP BY topic, tenant, minute;
@@ -62,7 +62,7 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS leeway.stored_usage TO leeway.stored AS
 SELECT
     'usage.rated.v1' AS topic,
     tenant,
-    toStartOfMinute(fromUnixTimestamp64Micro(_accepted_at_us, 'UTC')) AS minute,
+    toDateTime(intDiv(_accepted_at_us, 60000000) * 60, 'UTC') AS minute,
     count() AS facts
 FROM leeway.usage
 GROUP BY topic, tenant, minute;
@@ -71,7 +71,7 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS leeway.stored_detections TO leeway.stored
 SELECT
     'drift.detected.v1' AS topic,
     tenant,
-    toStartOfMinute(fromUnixTimestamp64Micro(_accepted_at_us, 'UTC')) AS minute,
+    toDateTime(intDiv(_accepted_at_us, 60000000) * 60, 'UTC') AS minute,
     count() AS facts
 FROM leeway.detections
 GROUP BY topic, tenant, minute;
@@ -80,7 +80,7 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS leeway.stored_alerts TO leeway.stored AS
 SELECT
     'alert.changed.v1' AS topic,
     tenant,
-    toStartOfMinute(fromUnixTimestamp64Micro(_accepted_at_us, 'UTC')) AS minute,
+    toDateTime(intDiv(_accepted_at_us, 60000000) * 60, 'UTC') AS minute,
     count() AS facts
 FROM leeway.alerts
 GROUP BY topic, tenant, minute;

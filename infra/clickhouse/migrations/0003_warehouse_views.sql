@@ -22,7 +22,7 @@ SELECT
     streaming,
     started_at,
     ended_at,
-    fromUnixTimestamp64Micro(first_token_at_us, 'UTC') AS first_token_at,
+    first_token_at,
     (ended_at_us - started_at_us) / 1e6 AS duration_seconds,
     (first_token_at_us - started_at_us) / 1e6 AS time_to_first_token_seconds,
     finish_reasons,
@@ -57,8 +57,8 @@ SELECT
             a -> (
                 a.provider,
                 a.model,
-                fromUnixTimestamp64Micro(a.started_at_us, 'UTC'),
-                fromUnixTimestamp64Micro(a.ended_at_us, 'UTC'),
+                fromUnixTimestamp64Micro(clamp(a.started_at_us, -2208988800000000, 10413791999999999), 'UTC'),
+                fromUnixTimestamp64Micro(clamp(a.ended_at_us, -2208988800000000, 10413791999999999), 'UTC'),
                 a.status,
                 a.http_status,
                 a.error_type
@@ -118,7 +118,7 @@ SELECT
     rejected_position,
     rater_id,
     rater_kind,
-    fromUnixTimestamp64Micro(about_at_us, 'UTC') AS about_at,
+    about_at,
     observed_at,
     source,
     supersedes,

@@ -32,6 +32,8 @@ _STRUCTURE: tuple[type[exp.Expr], ...] = (
     exp.Interval,
     exp.IntervalSpan,
     exp.Join,
+    exp.JSONPathPart,
+    exp.JSONPath,
     exp.Lambda,
     exp.Limit,
     exp.Literal,
@@ -131,6 +133,8 @@ def _part_faults(node: exp.Expr) -> Iterator[str]:
     if allowed is not None:
         extra = [part for part, value in node.args.items() if value and part not in allowed]
         yield from (f"{part.strip('_').upper()} is not offered to analysts" for part in extra)
+    if isinstance(node, exp.Select) and not node.expressions:
+        yield "a SELECT names no columns"
     if isinstance(node, exp.With) and node.args.get("recursive"):
         yield "WITH RECURSIVE is not offered to analysts"
 
@@ -151,7 +155,8 @@ def _column_faults(column: exp.Column, names: _Names) -> Iterator[str]:
         yield f"the column {column.sql('clickhouse')} has too many parts"
     if column.db and not (column.db == "leeway" and column.table in VIEWS):
         yield f"the column {column.sql('clickhouse')} is of no table in the query"
-    if column.table and column.table not in names.qualifiers:
+    of_a_tuple = isinstance(column.this, exp.Literal)  # pair.1
+    if column.table and column.table not in names.qualifiers and not of_a_tuple:
         yield f"{column.table}.{column.name}: nothing in the query is named {column.table}"
 
 

@@ -66,7 +66,9 @@ def _check_calls(found: list[Token]) -> None:
         if following.token_type is not TokenType.L_PAREN or not _is_word(token):
             continue
         name = token.text.lower()
-        if token.token_type is TokenType.IDENTIFIER or not (name in _GRAMMAR or is_callable(name)):
+        if token.token_type is TokenType.IDENTIFIER or not (
+            _GRAMMAR.issuperset(name.split()) or is_callable(name)
+        ):
             raise SqlFault(ACCESS_DENIED, f"The function {token.text} is not offered to analysts.")
     if any(token.token_type is TokenType.SEMICOLON for token in found):
         raise SqlFault(SYNTAX_ERROR, "Expected exactly one query.")

@@ -1,0 +1,1 @@
+"""Texts that tests read: what must be refused, and what must work."""

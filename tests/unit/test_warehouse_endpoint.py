@@ -1,0 +1,143 @@
+"""The edges of the SQL interface that need no engine."""
+
+import base64
+import gzip
+
+import pytest
+from starlette.requests import Request
+
+from services.warehouse.endpoint.asking import Credentials, credentials_of, read_asked
+from services.warehouse.endpoint.compression import pack, unpack
+from services.warehouse.endpoint.limits import CEILINGS, analyst_settings
+from services.warehouse.faults import SqlFault, fault_of
+from services.warehouse.users import User, Users
+
+
+def _request(query: str = "", body: bytes = b"", **headers: str) -> Request:
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    pairs = [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/",
+        "query_string": query.encode(),
+        "headers": pairs,
+    }
+    return Request(scope, receive)
+
+
+def _basic(text: str) -> str:
+    return "Basic " + base64.b64encode(text.encode()).decode()
+
+
+def test_credentials_come_by_header_by_basic_or_by_address() -> None:
+    expected = Credentials("acme", "p:w")
+
+    assert credentials_of(_request(authorization=_basic("acme:p:w"))) == expected
+    assert credentials_of(_request(x_clickhouse_user="acme", x_clickhouse_key="p:w")) == expected
+    assert credentials_of(_request("user=acme&password=p%3Aw")) == expected
+    assert credentials_of(_request()) is None
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        _request("user=a", authorization=_basic("a:b")),
+        _request(authorization="Basic %%%"),
+        _request(authorization="Bearer lk_x"),
+        _request(authorization=_basic("no colon")),
+    ],
+)
+def test_doubtful_credentials_are_refused(request_: Request) -> None:
+    with pytest.raises(SqlFault) as refusal:
+        credentials_of(request_)
+
+    assert refusal.value.name == "AUTHENTICATION_FAILED"
+
+
+async def test_the_query_and_the_body_are_joined_as_clickhouse_joins_them() -> None:
+    asked = await read_asked(_request("query=INSERT+INTO+t+FORMAT+TSV", b"a\nb\n"))
+
+    assert asked.sql == b"INSERT INTO t FORMAT TSV\na\nb\n"
+
+
+async def test_parameters_settings_and_protocol_are_told_apart() -> None:
+    asked = await read_asked(
+        _request("param_x=1&max_threads=2&session_id=s&compress=0&database=leeway&query_id=q")
+    )
+
+    assert asked.parameters == {"x": "1"}
+    assert asked.settings == {"max_threads": "2"}
+    assert (asked.database, asked.query_id) == ("leeway", "q")
+
+
+def test_a_body_that_unpacks_to_too_much_is_refused() -> None:
+    bomb = gzip.compress(bytes(10_000_000))
+
+    assert len(unpack(bomb, "gzip", 10_000_000)) == 10_000_000
+    with pytest.raises(SqlFault, match="more than 9999999 bytes"):
+        unpack(bomb, "gzip", 9_999_999)
+
+
+def test_a_small_answer_is_not_worth_compressing() -> None:
+    assert pack(b"x" * 100, "gzip") == (b"x" * 100, "")
+    assert pack(b"x" * 2_000, "br, gzip;q=0.5")[1] == "gzip"
+    assert pack(b"x" * 2_000, "identity")[1] == ""
+
+
+def test_a_client_may_ask_for_less_and_never_for_more() -> None:
+    asked = {"max_execution_time": "5", "max_result_rows": "999999999", "max_memory_usage": "0"}
+
+    settings = analyst_settings(asked)
+
+    assert settings["max_execution_time"] == "5"
+    assert settings["max_result_rows"] == str(CEILINGS["max_result_rows"])
+    assert settings["max_memory_usage"] == str(CEILINGS["max_memory_usage"])
+
+
+@pytest.mark.parametrize("name", ["readonly", "allow_ddl", "format_schema", "output_format_schema"])
+def test_a_setting_that_opens_something_is_refused(name: str) -> None:
+    with pytest.raises(SqlFault, match=name):
+        analyst_settings({name: "1"})
+
+
+def test_a_wrong_name_and_a_wrong_password_are_told_alike() -> None:
+    users = Users("leeway", "secret", lambda: {"acme": "own", "empty": ""})
+
+    assert users.authenticate("leeway", "secret") == User("leeway", None)
+    assert users.authenticate("acme", "own") == User("acme", "acme")
+    for name, password in (("acme", "x"), ("nobody", ""), ("empty", ""), ("leeway", "own")):
+        with pytest.raises(SqlFault, match=f"{name}: Authentication failed"):
+            users.authenticate(name, password)
+
+
+def test_a_tenant_named_as_the_operators_is_not_one_of_them() -> None:
+    users = Users("leeway", "secret", lambda: {"leeway": "tenant's"})
+
+    with pytest.raises(SqlFault):
+        users.authenticate("leeway", "tenant's")
+
+
+def test_an_engines_message_is_read_without_its_wrapping() -> None:
+    fault = fault_of(
+        "Code: 47. DB::Exception: Code: 47. DB::Exception: Unknown `x` (see y)."
+        " (UNKNOWN_IDENTIFIER) (version 26.9.2.1). (UNKNOWN_IDENTIFIER)"
+    )
+
+    assert (fault.number, fault.name, fault.message) == (
+        47,
+        "UNKNOWN_IDENTIFIER",
+        "Unknown `x` (see y).",
+    )
+
+
+def test_a_message_of_another_kind_is_kept_whole() -> None:
+    fault = fault_of("something broke")
+
+    assert (fault.number, fault.name, fault.message) == (
+        1002,
+        "UNKNOWN_EXCEPTION",
+        "something broke",
+    )
