@@ -1,7 +1,8 @@
 """The whole gateway on a free port, with a registry's facts for it and an outbox that a test can read."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from shared.clock import SystemClock
 from shared.config import Config
 from shared.lifecycle import App, ClickHouseAddress, Host, Running
 from shared.live import LiveView, hash_secret, split_key
+from shared.log.record import Fact
 from shared.server import http_app
 from shared.tokens import new_token
 from tests.fakes import FakeOutbox
@@ -24,6 +26,18 @@ from tests.upstream import served
 PEPPER = b"pepper"
 KEY = new_token("production")
 READER_KEY = new_token("production")
+
+
+class WatchedOutbox(FakeOutbox):
+    """An outbox that tells when a fact has come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stored = asyncio.Event()
+
+    async def append(self, facts: Sequence[Fact], *, closes: Sequence[str] = ()) -> None:
+        await super().append(facts, closes=closes)
+        self.stored.set()
 
 
 @dataclass

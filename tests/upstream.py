@@ -1,6 +1,6 @@
 """A stub upstream: speaks OpenAI's and Anthropic's protocols, streams in deltas, and fails on request.
 
-A request tells it what to do in its field `stub`, an object:
+A request tells it what to do in its field `stub` (or a test in `Upstream.stub`), an object:
 
 status, body, headers   answer with this status, body (text) and headers
 content_type            of `body`
@@ -8,7 +8,6 @@ hang                    true: answer nothing until the caller goes away
 cut_after               a stream's connection ends after this many events, the last word unsaid
 error_after             a stream says an error after this many events
 raw_events              a stream is exactly these texts, then its end
-drop                    close the connection without a byte, as long as fewer than this many requests came
 pause                   seconds between a stream's events
 text                    what is answered
 
@@ -61,10 +60,15 @@ class Received:
 
 @dataclass
 class Upstream:
-    """What the stub saw. `left` is set when a caller goes away before its answer is whole."""
+    """What the stub saw, and what it does unless a request says otherwise.
+
+    `asked` is set when a request has come, `left` when a caller goes away before its answer is whole.
+    """
 
     received: list[Received] = field(default_factory=list)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
+    stub: Json = field(default_factory=dict)
     keep: bool = True
 
     def app(self) -> Starlette:
@@ -83,10 +87,9 @@ class _Answering:
         if self._upstream.keep:
             headers = {k.decode(): v.decode() for k, v in scope["headers"]}
             self._upstream.received.append(Received(scope["path"], headers, raw))
-        request = json.loads(raw)
-        stub = request.get("stub") or {}
-        if len(self._upstream.received) <= stub.get("drop", 0):
-            return
+            self._upstream.asked.set()
+        request = {"stub": self._upstream.stub, **json.loads(raw)}
+        stub = request["stub"]
         if stub.get("hang"):
             await self._until_left(receive)
         elif "status" in stub or "body" in stub:
@@ -103,7 +106,7 @@ class _Answering:
         self._upstream.left.set()
 
     async def _stream(self, path: str, request: Json, receive: Receive, send: Send) -> None:
-        stub = request.get("stub") or {}
+        stub = request["stub"]
         watch = asyncio.create_task(self._until_left(receive)) if stub else None
         await _start(send, 200, {"content-type": "text/event-stream"})
         for place, event in enumerate(_events(path, request)):
@@ -128,9 +131,8 @@ def _whole(path: str, request: Json) -> Json:
 
 
 def _events(path: str, request: Json) -> Iterator[str]:
-    stub = request.get("stub") or {}
-    if "raw_events" in stub:
-        yield from stub["raw_events"]
+    if "raw_events" in request["stub"]:
+        yield from request["stub"]["raw_events"]
     elif path.endswith("/messages"):
         for event in _message_events(request):
             yield f"event: {event['type']}\ndata: {json.dumps(event)}\n\n"
@@ -247,7 +249,7 @@ def _called(request: Json) -> Json | None:
 
 
 def _text(request: Json) -> str:
-    return str((request.get("stub") or {}).get("text", TEXT))
+    return str(request.get("stub", {}).get("text", TEXT))
 
 
 def _pieces(text: str) -> list[str]:
@@ -277,6 +279,28 @@ async def _answer(send: Send, status: int, body: bytes, headers: dict[str, str])
 async def _start(send: Send, status: int, headers: dict[str, str]) -> None:
     pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": pairs})
+
+
+@asynccontextmanager
+async def dropping(times: int) -> AsyncIterator[str]:
+    """The URL of a server that closes the first connections without a byte, and then answers."""
+    asked = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(line for line in head.split(b"\r\n") if b"content-length" in line.lower())
+        request = json.loads(await reader.readexactly(int(length.split(b":")[1])))
+        if asked > times:
+            body = json.dumps(_completion(request)).encode()
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 @asynccontextmanager

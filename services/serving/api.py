@@ -78,7 +78,7 @@ class CallRoute:
             answered = await self._door.calls.complete(call, client)
         except LeewayError as error:
             refused = refusal(error, interaction_id)
-            await client.answer(refused.status_code, refused.raw_headers, bytes(refused.body))
+            await client.answer(refused.status, refused.headers, refused.body)
             return
         headers = answer_headers(interaction_id, answered.cost_usd)
         await client.answer(200, headers, answered.reply.body)

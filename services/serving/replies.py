@@ -1,5 +1,6 @@
 """What clients are told beside the answers of models: errors, in OpenAI's format, and headers."""
 
+from dataclasses import dataclass
 from decimal import Decimal
 
 import orjson
@@ -8,7 +9,7 @@ from services.serving.client import Headers
 from services.serving.domain.failure import UpstreamFailed
 from services.serving.domain.sse import data_event
 from shared.errors import LeewayError
-from shared.http import JSONResponse, error_response
+from shared.http import error_response
 from shared.prices.exact import decimal_text
 
 _JSON = (b"content-type", b"application/json")
@@ -17,6 +18,15 @@ _STREAM = (
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),  # nginx passes a stream on as it comes only when told
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A response that is an error."""
+
+    status: int
+    headers: Headers
+    body: bytes
 
 
 def answer_headers(interaction_id: str, cost_usd: Decimal | None) -> Headers:
@@ -32,15 +42,15 @@ def stream_headers(interaction_id: str) -> Headers:
     return [*_STREAM, (b"x-leeway-interaction-id", interaction_id.encode())]
 
 
-def refusal(error: LeewayError, interaction_id: str) -> JSONResponse:
-    """The response that refuses a call; what an upstream said of it passes through."""
-    headers = {"x-leeway-interaction-id": interaction_id} if interaction_id else {}
-    if not isinstance(error, UpstreamFailed):
-        return error_response(error, headers)
-    response = JSONResponse(None, status_code=error.status, headers={**error.headers, **headers})
-    response.body = _error_body(error)
-    response.headers["content-length"] = str(len(response.body))
-    return response
+def refusal(error: LeewayError, interaction_id: str) -> Refusal:
+    """What refuses a call; what an upstream said of it passes through."""
+    own = ((b"x-leeway-interaction-id", interaction_id.encode()),) if interaction_id else ()
+    if isinstance(error, UpstreamFailed):
+        told = [(name.encode(), value.encode("latin-1")) for name, value in error.headers.items()]
+        return Refusal(error.status, [_JSON, *own, *told], _error_body(error))
+    response = error_response(error)
+    told = [pair for pair in response.raw_headers if pair[0] != b"content-length"]
+    return Refusal(response.status_code, [*told, *own], bytes(response.body))
 
 
 def error_event(error: LeewayError) -> bytes:
