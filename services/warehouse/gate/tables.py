@@ -39,7 +39,7 @@ _SYSTEM_FILTERS = {
 FORMATS = words(
     """
     Arrow ArrowStream CSV CSVWithNames CSVWithNamesAndTypes JSON JSONColumns JSONColumnsWithMetadata JSONCompact
-    JSONCompactColumns JSONCompactEachRow JSONCompactEachRowWithNames JSONCompactEachRowWithNamesAndTypes JSONEachRow
+    JSONCompactColumns JSONCompactStrings JSONCompactEachRow JSONCompactEachRowWithNames JSONCompactEachRowWithNamesAndTypes JSONEachRow
     JSONLines JSONObjectEachRow JSONStrings JSONStringsEachRow Markdown Native NDJSON Null Parquet Pretty PrettyCompact
     PrettyCompactMonoBlock PrettyCompactNoEscapes PrettyJSONEachRow PrettyMonoBlock PrettyNoEscapes PrettySpace
     RowBinary RowBinaryWithNames RowBinaryWithNamesAndTypes TabSeparated TabSeparatedRaw TabSeparatedRawWithNames
