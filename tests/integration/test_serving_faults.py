@@ -288,7 +288,7 @@ def two_upstreams(first: str, second: str) -> Wiring:
         **one.providers,
         "other": {"kind": "openai", "base_url": f"{second}/v1"},
     }
-    models = {
+    models: dict[str, Mapping[str, Any]] = {
         "gpt": {"routes": [{"provider": "stub", "model": "a"}], "fallbacks": ["spare"]},
         "spare": {"routes": [{"provider": "other", "model": "b"}]},
     }
