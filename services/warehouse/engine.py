@@ -17,6 +17,7 @@ from services.warehouse.faults import (
     ABORTED,
     BAD_ARGUMENTS,
     TOO_MANY_SIMULTANEOUS_QUERIES,
+    UNKNOWN_FORMAT,
     SqlFault,
     fault_of,
 )
@@ -25,6 +26,8 @@ from shared.errors import Invalid
 from shared.ids import new_id
 
 _SETTING_NAME = re.compile(r"[a-z][a-z0-9_]*")
+# Formats of chDB's own that are Python objects and not bytes.
+_OBJECT_FORMATS = frozenset({"arrowtable", "dataframe", "datastore"})
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0"})
 
 
@@ -76,9 +79,9 @@ class Engine:
     def __init__(self, folder: Path, limits: EngineLimits | None = None) -> None:
         self._folder = folder
         self._schemas = folder.parent / "schemas"
-        self._limits = limits or EngineLimits()
-        self._readers = _Lane(self._limits.readers, self._limits.waiting, "warehouse-read")
-        self._writers = _Lane(self._limits.writers, self._limits.waiting, "warehouse-write")
+        self.limits = limits or EngineLimits()
+        self._readers = _Lane(self.limits.readers, self.limits.waiting, "warehouse-read")
+        self._writers = _Lane(self.limits.writers, self.limits.waiting, "warehouse-write")
         self._keeper: Any = None
         self.version = ""
         self.timezone = ""
@@ -109,6 +112,8 @@ class Engine:
         """Run one statement. Raises `SqlFault` with what the engine said."""
         if not self.ready:
             raise SqlFault(ABORTED, "The store is not open.")
+        if statement.format.lower() in _OBJECT_FORMATS:
+            raise SqlFault(UNKNOWN_FORMAT, f"Unknown format {statement.format}.")
         lane = self._readers if statement.read_only else self._writers
         return await lane.run(self._run, statement)
 

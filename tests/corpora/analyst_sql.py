@@ -177,6 +177,8 @@ REFUSED: tuple[str, ...] = (
     "SELECT 'unclosed",
     "SELECT /* unclosed",
     "\x00",
+    "SELECT * FROM leeway.`usage_v1\n`",
+    "SELECT 1 AS `a\n TableIdentifier leeway.usage`",
     "SELECT 1 \x00; DROP TABLE leeway.usage",
 )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -12,11 +13,23 @@ import cramjam
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
+from services.warehouse.engine import Statement
 from services.warehouse.faults import SqlFault
 from services.warehouse.gate.admission import Gate
 from services.warehouse.gate.tables import VIEWS
+from services.warehouse.gate.witness import objections, parse_tree
 from tests.corpora.analyst_sql import ALLOWED, REFUSED
 from tests.stores import OPERATOR, PASSWORD, TENANTS, Store, a_sink, a_store, interactions, usages
+
+_READS = re.compile(r"SELECT|WITH")
+# Of no harm to any tenant but the one that asks: the engine's own limits would stop them.
+_ONLY_TOO_MUCH = frozenset(
+    sql
+    for sql in REFUSED
+    if sql.startswith(
+        ("SELECT [[", "SELECT 1 IN (0,", "SELECT 'xxx", "SELECT 1 UNION ALL SELECT 1 U")
+    )
+)
 
 
 async def _filled(store: Store) -> None:
@@ -62,6 +75,26 @@ async def test_nothing_that_must_be_refused_gets_through(tmp_path: Path) -> None
         for sql in REFUSED:
             with pytest.raises(SqlFault):
                 await gate.pass_through(sql, "acme", {})
+
+
+async def test_the_witness_alone_stops_what_a_wrong_parser_would_let_through(
+    tmp_path: Path,
+) -> None:
+    async with a_store(tmp_path) as store:
+        bound = {"t": "leeway.usage", "c": "cost_usd", "leeway_tenant": "acme"}
+        seen, missed = 0, []
+        for sql in filter(_READS.match, REFUSED):
+            explain = Statement(f"EXPLAIN AST {sql}".encode(), "TSVRaw", bound, read_only=True)
+            try:
+                tree = parse_tree((await store.engine.run(explain)).data.decode())
+            except SqlFault:
+                continue  # the engine cannot read it either
+            seen += 1
+            if not list(objections(tree, frozenset(), [])):
+                missed.append(sql[:40])
+
+        assert seen > 100
+        assert missed == [sql[:40] for sql in REFUSED if sql in _ONLY_TOO_MUCH]
 
 
 async def test_no_answer_ever_holds_another_tenants_rows(tmp_path: Path) -> None:
@@ -135,6 +168,28 @@ async def test_a_slow_report_does_not_hold_up_an_insert(tmp_path: Path) -> None:
 
         assert not any(report.done() for report in reports)
         await asyncio.gather(*reports)
+
+
+async def test_a_tenants_slow_reports_leave_room_for_another_tenant(tmp_path: Path) -> None:
+    async with a_store(tmp_path) as store:
+        slow = "SELECT sum(sipHash64(number)) FROM numbers(100000000000)"
+        reports = [
+            asyncio.ensure_future(_post(store, slow, max_execution_time="2")) for _ in range(6)
+        ]
+        await asyncio.wait(reports, timeout=0.1)
+
+        status, body, _ = await asyncio.wait_for(_post(store, "SELECT 1", user="beta"), timeout=1.8)
+
+        assert (status, body) == (200, b"1\n")
+        assert not any(report.done() for report in reports)
+        await asyncio.gather(*reports)
+
+
+async def test_a_format_that_is_no_bytes_is_no_format(tmp_path: Path) -> None:
+    async with a_store(tmp_path) as store:
+        status, body, _ = await _post(store, "SELECT 1", user=OPERATOR, default_format="DataFrame")
+
+        assert (status, b"UNKNOWN_FORMAT" in body) == (404, True)
 
 
 async def test_clickhouse_connect_works_for_both_kinds_of_user(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The edges of the SQL interface that need no engine."""
 
+import asyncio
 import base64
 import gzip
 
@@ -9,6 +10,7 @@ from starlette.requests import Request
 from services.warehouse.endpoint.asking import Credentials, credentials_of, read_asked
 from services.warehouse.endpoint.compression import pack, unpack
 from services.warehouse.endpoint.limits import CEILINGS, analyst_settings
+from services.warehouse.endpoint.turns import Turns
 from services.warehouse.faults import SqlFault, fault_of
 from services.warehouse.users import User, Users
 
@@ -141,3 +143,32 @@ def test_a_message_of_another_kind_is_kept_whole() -> None:
         "UNKNOWN_EXCEPTION",
         "something broke",
     )
+
+
+async def test_a_tenants_turns_are_its_own() -> None:
+    turns = Turns(at_once=1, waiting=0)
+
+    async with turns.turn("acme"):
+        with pytest.raises(SqlFault, match="queries of acme at once"):
+            async with turns.turn("acme"):
+                pass
+        async with turns.turn("beta"):
+            pass
+    async with turns.turn("acme"):
+        pass
+
+
+async def test_who_waits_for_a_turn_gets_it() -> None:
+    turns, order = Turns(at_once=1, waiting=2), []
+
+    async def take(name: str) -> None:
+        async with turns.turn("acme"):
+            order.append(name)
+
+    async with turns.turn("acme"):
+        waiting = [asyncio.ensure_future(take(name)) for name in ("first", "second")]
+        await asyncio.sleep(0)
+        assert order == []
+    await asyncio.gather(*waiting)
+
+    assert order == ["first", "second"]

@@ -113,6 +113,10 @@ def test_the_witness_refuses_the_same_table_scoped_to_another_tenant() -> None:
     ("tree", "objection"),
     [
         ("SelectQuery (children 1)\n Set", "Set"),
+        ("SelectQuery\n2", "Statements"),
+        ("SelectQuery\n(not a node", "Unreadable"),
+        ("SelectWithUnionQuery (children 2)\n ExpressionList\n Identifier CSV", "Identifier CSV"),
+        ("SelectWithUnionQuery (children 2)\n ExpressionList\n Literal '/x'", "Literal '/x'"),
         ("DropQuery  leeway usage (children 2)", "DropQuery"),
         ("Function file (children 1)\n ExpressionList", "the function file"),
         ("TableExpression (children 1)\n Function url", "the table function url"),

@@ -1,5 +1,7 @@
 """From a result, or a fault, to the HTTP response that ClickHouse would give."""
 
+import asyncio
+
 import orjson
 from starlette.responses import Response
 
@@ -41,9 +43,11 @@ class Answers:
         self._version = version
         self._timezone = timezone
 
-    def result(self, asked: Asked, format_name: str, result: Result) -> Response:
+    async def result(self, asked: Asked, format_name: str, result: Result) -> Response:
         """The rows, in the format and the encoding that the client accepts."""
-        body, encoding = pack(result.data, asked.accepted_encoding)
+        body, encoding = result.data, ""
+        if asked.accepted_encoding:
+            body, encoding = await asyncio.to_thread(pack, body, asked.accepted_encoding)
         headers = self._headers(asked.query_id) | {
             "X-ClickHouse-Format": format_name,
             "X-ClickHouse-Summary": _summary(result),

@@ -1,5 +1,6 @@
 """From an HTTP request to what is asked: the SQL, its parameters, its settings and who asks."""
 
+import asyncio
 import base64
 import binascii
 import uuid
@@ -121,4 +122,7 @@ async def _body(request: Request) -> bytes:
         packed = await read_body(request, MAX_BODY_BYTES)
     except Invalid as fault:
         raise SqlFault(QUERY_IS_TOO_LARGE, fault.message) from fault
-    return unpack(packed, request.headers.get("content-encoding", ""), MAX_UNPACKED_BYTES)
+    encoding = request.headers.get("content-encoding", "")
+    if not encoding:
+        return packed
+    return await asyncio.to_thread(unpack, packed, encoding, MAX_UNPACKED_BYTES)

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from services.warehouse.endpoint.answering import Answers
 from services.warehouse.endpoint.asking import Asked, credentials_of, read_asked
 from services.warehouse.endpoint.limits import analyst_settings
+from services.warehouse.endpoint.turns import Turns
 from services.warehouse.engine import Engine, Statement
 from services.warehouse.faults import (
     REQUIRED_PASSWORD,
@@ -40,6 +41,10 @@ class SqlInterface:
         self._engine = engine
         self._users = users
         self._gate = Gate(engine)
+        # Half of the readers at most: a second tenant always finds one free, or soon to be.
+        self._turns = Turns(
+            at_once=max(1, engine.limits.readers // 2), waiting=engine.limits.waiting
+        )
 
     def app(self) -> Starlette:
         """The interface as an application of its own."""
@@ -68,12 +73,16 @@ class SqlInterface:
         asked = await read_asked(request)
         if not asked.sql.strip():
             raise SqlFault(SYNTAX_ERROR, "Empty query.")
-        read_only = user.tenant is not None or request.method == "GET"
-        statement = await self._statement(user, asked, read_only=read_only)
-        result = await self._engine.run(statement)
-        if user.tenant is not None:
+        if user.tenant is None:
+            read_only = request.method == "GET"
+            statement = _operators_statement(asked, self._engine.localised, read_only=read_only)
+            result = await self._engine.run(statement)
+        else:
+            async with self._turns.turn(user.tenant):
+                statement = await self._tenants_statement(user.tenant, asked)
+                result = await self._engine.run(statement)
             _log_use(user.tenant, asked, result.result_rows)
-        return answers.result(asked, statement.format, result)
+        return await answers.result(asked, statement.format, result)
 
     def _user(self, request: Request) -> User:
         credentials = credentials_of(request)
@@ -81,14 +90,12 @@ class SqlInterface:
             raise SqlFault(REQUIRED_PASSWORD, "Send the name and the password of an SQL user.")
         return self._users.authenticate(credentials.user, credentials.password)
 
-    async def _statement(self, user: User, asked: Asked, *, read_only: bool) -> Statement:
-        if user.tenant is None:
-            return _operators_statement(asked, self._engine.localised, read_only=read_only)
+    async def _tenants_statement(self, tenant: str, asked: Asked) -> Statement:
         if asked.database not in ("", "default", "leeway"):
             raise SqlFault(UNKNOWN_DATABASE, f"Database {asked.database} does not exist.")
         settings = analyst_settings(asked.settings)
         text = _text(asked.sql)
-        admitted, parameters = await self._gate.pass_through(text, user.tenant, asked.parameters)
+        admitted, parameters = await self._gate.pass_through(text, tenant, asked.parameters)
         name = admitted.format or asked.default_format or DEFAULT_FORMAT
         if name not in FORMATS:
             raise SqlFault(UNKNOWN_FORMAT, f"Unknown format {name}.")

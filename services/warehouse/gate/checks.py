@@ -96,6 +96,8 @@ def faults_of(tree: exp.Query) -> Iterator[str]:
                 yield from _table_faults(node, names)
             case exp.Column():
                 yield from _column_faults(node, names)
+            case exp.Identifier() if not node.name.isprintable():
+                yield "a name holds a character that cannot be printed"
             case exp.Placeholder():
                 yield from _placeholder_faults(node)
             case exp.In():

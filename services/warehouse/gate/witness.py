@@ -40,18 +40,19 @@ class Node:
 
 
 def parse_tree(explained: str) -> Node:
-    """The tree in the output of `EXPLAIN AST`; aliases are left out."""
-    root = Node("", "")
+    """The tree in the output of `EXPLAIN AST`; aliases are left out, and what is no node is kept as Unreadable."""
+    root = Node("Statements", "")
     path = [root]
-    for line in explained.splitlines():
+    for line in filter(None, explained.split("\n")):
         found = _LINE.fullmatch(line)
         if found is None:
+            root.children.append(Node("Unreadable", line))
             continue
         node = Node(found[2], found[3] or "")
         del path[len(found[1]) + 1 :]
         path[-1].children.append(node)
         path.append(node)
-    return root.children[0] if root.children else root
+    return root.children[0] if len(root.children) == 1 else root
 
 
 def objections(tree: Node, ctes: frozenset[str], scopes: Sequence[Node]) -> Iterator[str]:
@@ -64,6 +65,9 @@ def objections(tree: Node, ctes: frozenset[str], scopes: Sequence[Node]) -> Iter
             yield from _table_functions(node)
         elif node.kind == "Function":
             yield from _calls(node)
+        elif node.kind == "SelectWithUnionQuery":
+            # A FORMAT, or the file of INTO OUTFILE, is a child beside the list of its SELECTs.
+            yield from (f"{c.kind} {c.text}" for c in node.children if c.kind != "ExpressionList")
 
 
 def _outside(node: Node, scopes: Sequence[Node]) -> Iterator[Node]:
