@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -171,7 +171,7 @@ class _Lane:
         self._capacity = threads + waiting
         self._inside = 0
 
-    async def run(self, call: Any, statement: Statement) -> Result:
+    async def run(self, call: Callable[[Statement], Result], statement: Statement) -> Result:
         if self._inside >= self._capacity:
             raise SqlFault(
                 TOO_MANY_SIMULTANEOUS_QUERIES, f"More than {self._capacity} statements at once."
@@ -179,8 +179,7 @@ class _Lane:
         self._inside += 1
         try:
             loop = asyncio.get_running_loop()
-            result: Result = await loop.run_in_executor(self._pool, call, statement)
-            return result
+            return await loop.run_in_executor(self._pool, call, statement)
         finally:
             self._inside -= 1
 
