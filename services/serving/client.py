@@ -29,7 +29,7 @@ class Client:
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a whole response."""
         await self.begin(status, [*headers, (b"content-length", b"%d" % len(body))])
-        await self._out({"type": "http.response.body", "body": body})
+        await self.finish(body)
 
     async def begin(self, status: int, headers: Headers) -> None:
         """Send the status and headers of a response."""

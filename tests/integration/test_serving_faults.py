@@ -115,6 +115,35 @@ async def test_a_reply_that_is_none_is_a_502(
     assert [stored.status for stored in leeway.interactions] == ["error"]
 
 
+async def test_a_reply_that_is_too_large_is_a_502(
+    http: aiohttp.ClientSession, upstream: Upstream
+) -> None:
+    async with (
+        served(upstream.app()) as urls,
+        gateway(one_upstream(urls[0]), settings=Settings(max_reply_bytes=1024)) as leeway,
+    ):
+        reply = await ask(http, leeway, stub={"text": "x" * 2000})
+
+        assert (reply.status, reply.error["code"]) == (502, "upstream_malformed")
+        assert "more than 1024 bytes" in reply.error["message"]
+
+
+async def test_an_event_that_is_too_large_cuts_the_stream(
+    http: aiohttp.ClientSession, upstream: Upstream
+) -> None:
+    async with (
+        served(upstream.app()) as urls,
+        gateway(one_upstream(urls[0]), settings=Settings(max_event_bytes=1024)) as leeway,
+    ):
+        small = 'data: {"choices": [{"delta": {"content": "a"}}]}\n\n'
+        stub = {"raw_events": [small, *["data: " + "x" * 2000] * 3], "pause": 0.01}
+        reply = await ask(http, leeway, stub=stub, stream=True)
+
+        assert reply.body.startswith(small.encode())
+        assert b"too large" in reply.body
+        assert leeway.interactions[0].status == "interrupted"
+
+
 async def test_an_error_inside_a_200_is_a_502_with_the_upstreams_words(
     http: aiohttp.ClientSession, leeway: Gateway
 ) -> None:

@@ -27,7 +27,7 @@ def ordered_by_weight(routes: Sequence[Route], seed: str) -> Sequence[Route]:
 
     >>> both = (Route("a", "m", weight=1), Route("b", "m", weight=3))
     >>> [ordered_by_weight(both, f"session-{n}")[0].provider for n in range(8)]
-    ['b', 'b', 'b', 'b', 'b', 'a', 'a', 'b']
+    ['b', 'b', 'b', 'b', 'b', 'b', 'a', 'a']
     """
     if len(routes) == 1:
         return routes

@@ -8,7 +8,7 @@ class EventTooLarge(Exception):
 
 
 class EventSplitter:
-    """Cuts a byte stream, however it is chunked, into whole events of at most `limit` bytes each.
+    """Cuts a byte stream, however it is chunked, into whole events; one is not waited for beyond `limit` bytes.
 
     >>> splitter = EventSplitter(limit=1000)
     >>> splitter.feed(b"data: 1\\n\\nda"), splitter.feed(b"ta: 2\\r\\n\\r\\n"), splitter.pending
@@ -28,8 +28,11 @@ class EventSplitter:
     def feed(self, chunk: bytes) -> list[bytes]:
         """The events that the chunk completes, each with the blank line that ends it.
 
-        Joined, all events and `pending` are what was fed. Raises `EventTooLarge`.
+        Joined, all events and `pending` are what was fed. Raises `EventTooLarge` when what is pending
+        was larger than the bound already; what it was fed before is not lost by that.
         """
+        if len(self._kept) > self._limit:
+            raise EventTooLarge
         self._kept += chunk
         events: list[bytes] = []
         start = 0
@@ -42,8 +45,6 @@ class EventSplitter:
         del self._kept[:start]
         # A blank line may have begun in the last three bytes: \r\n\r of \r\n\r\n.
         self._searched = max(0, len(self._kept) - 3)
-        if len(self._kept) > self._limit:
-            raise EventTooLarge
         return events
 
 

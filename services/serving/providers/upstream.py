@@ -15,7 +15,7 @@ from services.serving.domain.failure import malformed, refused, timed_out, unrea
 
 # What an upstream's refusal may tell the client beside its body.
 _PASSED_ON = ("retry-after", "retry-after-ms", "x-should-retry")
-# Bytes of an error's body: more is no message.
+# Of an error's body: more is no message.
 _MAX_ERROR_BYTES = 64 * 1024
 # How long the end of a stream may lag behind its last event.
 _READ_OUT_SECONDS = 0.05
@@ -90,9 +90,12 @@ class UpstreamHttp:
 
     async def post(self, target: Target, body: bytes) -> bytes:
         """The body of a reply with status 200. Raises `UpstreamFailed` for everything else."""
+        limit = self.limits.max_reply_bytes
         async with self._replied(target, body) as response:
-            with _named_failures(target.provider):
-                return await self._read(response, target.provider)
+            reply = await _whole(response, target.provider, limit)
+        if reply is None:
+            raise malformed(target.provider, f"answered with more than {limit} bytes")
+        return reply
 
     @asynccontextmanager
     async def events(self, target: Target, body: bytes) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -122,14 +125,16 @@ class UpstreamHttp:
             # Keeps the connection when the reply was read to its end, and closes it otherwise.
             response.release()
 
-    async def _read(self, response: aiohttp.ClientResponse, provider: str) -> bytes:
-        limit = self.limits.max_reply_bytes
-        body = bytearray()
+
+async def _whole(response: aiohttp.ClientResponse, provider: str, limit: int) -> bytes | None:
+    """The body of a reply; None when it is larger than `limit` bytes."""
+    body = bytearray()
+    with _named_failures(provider):
         while chunk := await response.content.readany():
             body += chunk
             if len(body) > limit:
-                raise malformed(provider, f"answered with more than {limit} bytes")
-        return bytes(body)
+                return None
+    return bytes(body)
 
 
 async def _chunks(response: aiohttp.ClientResponse, provider: str) -> AsyncIterator[bytes]:
@@ -157,8 +162,7 @@ async def _refuse_all_but_200(response: aiohttp.ClientResponse, target: Target) 
         raise malformed(
             target.provider, f"answered with status {response.status}", status=response.status
         )
-    with _named_failures(target.provider):
-        body = await response.content.read(_MAX_ERROR_BYTES)
+    body = await _whole(response, target.provider, _MAX_ERROR_BYTES) or b""
     headers = {name: response.headers[name] for name in _PASSED_ON if name in response.headers}
     told = target.read_error(_error_body(body, target.secret))
     raise refused(target.provider, response.status, told, headers)
