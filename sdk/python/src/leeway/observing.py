@@ -1,0 +1,242 @@
+"""`@leeway.observe`: a span around every call of a function, of whatever kind the function is."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from leeway.context import Place, move_to
+from leeway.encoding import glance
+from leeway.guard import Shield
+from leeway.tracing import Span, SpanTaker
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+log = logging.getLogger("leeway")
+
+F = TypeVar("F")
+
+_MAX_YIELDS = 1_000
+_OPTIONS = frozenset({"name", "kind", "capture_input", "capture_output"})
+
+
+@dataclass(frozen=True)
+class Observation:
+    """How the calls of one function are told."""
+
+    name: str = ""
+    kind: str = "function"
+    capture_input: bool = True
+    capture_output: bool = True
+
+
+def observing(taker: SpanTaker, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """What `observe` answers: the function that was given, observed, or a decorator."""
+    known = {name: value for name, value in options.items() if name in _OPTIONS}
+    if len(known) < len(options) or len(args) > 1:
+        log.warning("leeway.observe knows %s; the rest is ignored.", ", ".join(sorted(_OPTIONS)))
+    if args and isinstance(args[0], str):
+        known.setdefault("name", args[0])
+    how = Observation(**known)
+    if args and not isinstance(args[0], str):
+        return observed(args[0], taker, how)
+    return lambda function: observed(function, taker, how)
+
+
+def observed(function: F, taker: SpanTaker, how: Observation) -> F:
+    """The function with a span around each call. What is no function comes back as it is."""
+    if isinstance(function, (staticmethod, classmethod)):
+        return cast("F", type(function)(observed(function.__func__, taker, how)))
+    if not callable(function) or inspect.isclass(function):
+        log.warning("leeway.observe wants a function, got %s; it is left alone.", type(function))
+        return function
+    calls = _Calls(function, taker, how)
+    return cast("F", functools.wraps(function)(_wrapper(function, calls)))
+
+
+def _wrapper(function: Callable[..., Any], calls: _Calls) -> Callable[..., Any]:
+    """A wrapper of the same kind, so that frameworks which look at the kind see no difference."""
+    body = function if inspect.isroutine(function) else getattr(function, "__call__", function)  # noqa: B004 - an object that is called
+    for is_kind, wrap in (
+        (inspect.isasyncgenfunction, _async_generator),
+        (inspect.iscoroutinefunction, _coroutine),
+        (inspect.isgeneratorfunction, _generator),
+    ):
+        if is_kind(function) or is_kind(body):
+            return wrap(function, calls)
+    return _plain(function, calls)
+
+
+class _Calls:
+    """The spans of one function's calls, with what went in and came out."""
+
+    def __init__(self, function: Callable[..., Any], taker: SpanTaker, how: Observation) -> None:
+        self._taker = taker
+        self._how = how
+        self._name = how.name or getattr(function, "__qualname__", type(function).__qualname__)
+        self._parameters: inspect.Signature | None = None
+        if how.capture_input:
+            with Shield("leeway.observe", taker.counters):
+                self._parameters = inspect.signature(function)
+
+    def span(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Span:
+        """A span for a call with these arguments."""
+        attributes: dict[str, object] = {}
+        if self._parameters is not None:
+            with Shield("leeway.observe", self._taker.counters):
+                attributes["leeway.input"] = _arguments(self._parameters, args, kwargs)
+        return Span(self._taker, self._name, kind=self._how.kind, attributes=attributes)
+
+    def output(self, span: Span, value: object) -> None:
+        """Note what came out."""
+        if self._how.capture_output and value is not None:
+            with Shield("leeway.observe", self._taker.counters):
+                span.set("leeway.output", glance(value))
+
+    def yields(self, span: Span, values: list[object]) -> None:
+        """Note what a generator yielded: pieces of text as one."""
+        if values and all(isinstance(value, str) for value in values):
+            self.output(span, "".join(map(str, values)))
+        elif values:
+            self.output(span, values)
+
+    @property
+    def captures_output(self) -> bool:
+        """Whether what comes out is told."""
+        return self._how.capture_output
+
+
+def _plain(function: Callable[..., Any], calls: _Calls) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with calls.span(args, kwargs) as span:
+            result = function(*args, **kwargs)
+            calls.output(span, result)
+            return result
+
+    return call
+
+
+def _coroutine(function: Callable[..., Any], calls: _Calls) -> Callable[..., Any]:
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        with calls.span(args, kwargs) as span:
+            result = await function(*args, **kwargs)
+            calls.output(span, result)
+            return result
+
+    return call
+
+
+def _generator(function: Callable[..., Any], calls: _Calls) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        with _Generating(calls, calls.span(args, kwargs)) as inside:
+            inner = function(*args, **kwargs)
+            step: Callable[[], Any] = functools.partial(next, inner)
+            while True:
+                try:
+                    value = inside.run(step)
+                except StopIteration as stop:
+                    return stop.value
+                try:
+                    sent = yield value
+                except GeneratorExit:
+                    inside.run(inner.close)
+                    raise
+                except BaseException as fault:  # noqa: BLE001 - PEP 380: what is thrown in goes in
+                    step = functools.partial(inner.throw, fault)
+                else:
+                    step = functools.partial(inner.send, sent)
+
+    return call
+
+
+def _async_generator(function: Callable[..., Any], calls: _Calls) -> Callable[..., Any]:
+    async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        with _Generating(calls, calls.span(args, kwargs)) as inside:
+            inner = function(*args, **kwargs)
+            step: Callable[[], Any] = functools.partial(inner.asend, None)
+            while True:
+                try:
+                    value = await inside.arun(step)
+                except StopAsyncIteration:
+                    return
+                try:
+                    sent = yield value
+                except GeneratorExit:
+                    await inside.arun(inner.aclose)
+                    raise
+                except BaseException as fault:  # noqa: BLE001 - as PEP 380 does for `yield from`
+                    step = functools.partial(inner.athrow, fault)
+                else:
+                    step = functools.partial(inner.asend, sent)
+
+    return call
+
+
+class _Generating:
+    """The span of a generator: the innermost one only while the generator's own body runs.
+
+    Between two steps it is the reader's code that runs, whose spans are not this one's children.
+    """
+
+    def __init__(self, calls: _Calls, span: Span) -> None:
+        self._calls = calls
+        self._span = span
+        self._place: Place | None = None
+        self._values: list[object] = []
+
+    def __enter__(self) -> Self:
+        self._span.begin()
+        self._place = self._span.place
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._calls.yields(self._span, self._values)
+        self._span.end(fault)
+
+    def run(self, step: Callable[[], Any]) -> Any:
+        """Run the body up to its next value."""
+        outside = move_to(self._place)
+        try:
+            value = step()
+        finally:
+            self._place = move_to(outside)
+        self._keep(value)
+        return value
+
+    async def arun(self, step: Callable[[], Any]) -> Any:
+        """Run an asynchronous body up to its next value."""
+        outside = move_to(self._place)
+        try:
+            value = await step()
+        finally:
+            self._place = move_to(outside)
+        self._keep(value)
+        return value
+
+    def _keep(self, value: object) -> None:
+        if self._calls.captures_output and len(self._values) < _MAX_YIELDS and value is not None:
+            self._values.append(value)
+
+
+def _arguments(
+    signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> str:
+    try:
+        arguments = dict(signature.bind_partial(*args, **kwargs).arguments)
+    except TypeError:  # the call is wrong, and is about to say so itself
+        arguments = {"args": args, **kwargs}
+    for receiver in ("self", "cls"):
+        arguments.pop(receiver, None)
+    return glance(arguments)
