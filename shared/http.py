@@ -31,11 +31,16 @@ def caller_of(request: Request, live: LiveView, clock: Clock, scope: str) -> Cal
 
     Both headers are read the same way; two different keys in one request are refused.
     """
-    bearer = request.headers.get("authorization", "")
+    return caller_by(request.headers, live, clock, scope)
+
+
+def caller_by(headers: Mapping[str, str], live: LiveView, clock: Clock, scope: str) -> Caller:
+    """Who is calling, by headers or by gRPC metadata with lower-case names; see `caller_of`."""
+    bearer = headers.get("authorization", "")
     scheme, _, value = bearer.partition(" ")
     tokens = {value.strip()} if scheme.lower() == "bearer" and value.strip() else set()
-    if request.headers.get("x-api-key"):
-        tokens.add(request.headers["x-api-key"].strip())
+    if headers.get("x-api-key"):
+        tokens.add(headers["x-api-key"].strip())
     if not tokens:
         raise Denied(
             "No API key: send it as 'Authorization: Bearer KEY' or 'x-api-key: KEY'.",
