@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import leeway
 
 PATIENCE_SECONDS = 15.0
+SOURCE = Path(__file__).parent.parent / "src"
 
 # A client that is quick to send and quick to try again.
 QUICK = leeway.Limits(
@@ -149,3 +154,23 @@ def wait_until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it did not come true"
         threading.Event().wait(0.01)
+
+
+def program(
+    text: str, stub_url: str, folder: Path, stdin: int | None = None
+) -> subprocess.Popen[str]:
+    """A process of its own that runs a program with the SDK configured by its environment."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(SOURCE),
+        "LEEWAY_API_KEY": "lk_test",
+        "LEEWAY_BASE_URL": stub_url,
+        "LEEWAY_SPOOL_DIR": str(folder),
+    }
+    return subprocess.Popen(
+        [sys.executable, "-c", text],
+        env=environment,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        text=True,
+    )

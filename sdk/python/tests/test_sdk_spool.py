@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +17,7 @@ from sdk_stub import (
     MakeClient,
     Stub,
     accepts,
+    program,
     serving,
     wait_until,
 )
@@ -29,8 +27,6 @@ from leeway.items import Item, Lane
 from leeway.settings import Limits
 from leeway.spool import segment
 from leeway.spool.folder import Spool
-
-SOURCE = Path(__file__).parent.parent / "src"
 
 
 def items(*names: str) -> list[Item]:
@@ -43,20 +39,6 @@ def models(stub: Stub) -> list[str]:
 
 def segments(folder: Path) -> Sequence[Path]:
     return sorted(folder.glob("*.seg"))
-
-
-def program(text: str, stub_url: str, folder: Path) -> subprocess.Popen[str]:
-    """A process of its own that runs a program with the SDK configured by its environment."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(SOURCE),
-        "LEEWAY_API_KEY": "lk_test",
-        "LEEWAY_BASE_URL": stub_url,
-        "LEEWAY_SPOOL_DIR": str(folder),
-    }
-    return subprocess.Popen(
-        [sys.executable, "-c", text], env=environment, stdout=subprocess.PIPE, text=True
-    )
 
 
 def test_an_outage_costs_nothing(make_client: MakeClient, stub: Stub) -> None:
