@@ -1,0 +1,189 @@
+"""Personal data: what is found, what is left alone, and how much work a text can cause."""
+
+import itertools
+import re
+import sys
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.pii import Finding, findings, redact
+from shared.pii.checks import is_card, is_iban, luhn
+from shared.pii.folding import fold
+from shared.pii.rules import RULES, Kind
+
+FOUND = [
+    ("Mail ann@example.org now", "Mail [EMAIL] now"),
+    ("o'brien+x@mail.co.uk.", "[EMAIL]."),
+    ("j\u00f6rg@m\u00fcller.de", "[EMAIL]"),
+    ("4111 1111 1111 1111 12 31", "[CARD] 12 31"),
+    ("12 34 4111-1111-1111-1111 2026", "12 34 [CARD] 2026"),
+    ("amex 3782 822463 10005", "amex [CARD]"),
+    ("4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "[CARD]"),
+    ("GB82 WEST 1234 5698 7654 32 and", "[IBAN] and"),
+    ("DE89370400440532013000", "[IBAN]"),
+    ("gb82west12345698765432", "[IBAN]"),
+    ("is 123-45-6789.", "is [SSN]."),
+    ("ssn 123456789", "ssn [SSN]"),
+    ("SSN is: 123 45 6789", "SSN is: [SSN]"),
+    ("call 555-123-4567", "call [PHONE]"),
+    ("(212) 555-0187", "[PHONE]"),
+    ("+44 20 7946 0958", "[PHONE]"),
+    ("020 7946 0958", "[PHONE]"),
+    ("06 12 34 56 78", "[PHONE]"),
+    ("Tel: 030/1234567", "Tel: [PHONE]"),
+    ("host 192.168.1.10 port", "host [IP] port"),
+    ("from 2001:db8::1", "from [IP]"),
+    ("::ffff:192.168.1.10", "[IP]"),
+    ("MRN: 00123456, patient ID A-12345", "MRN: [MRN], patient ID [MRN]"),
+    ("key sk-ant-api03-abcdefghijklmnopqrstuv!", "key [SECRET]!"),
+    ("ghp_" + "a1B2" * 9, "[SECRET]"),
+    ("AKIAABCDEFGHIJKLMNOP", "[SECRET]"),
+    ("eyJhbGciOiJIUzI1.eyJzdWIiOiIxMjM0.c2lnbmF0dXJlc2lnbmF0", "[SECRET]"),
+    ("-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----", "[SECRET]"),
+    ("postgres://app:s3cret@10.20.30.40/x", "postgres://app:[SECRET]@[IP]/x"),
+]
+
+LEFT_ALONE = [
+    "I can be reached @work, a@b, or user@localhost",
+    "4111 1111 1111 1112 fails Luhn",
+    "0000 0000 0000 0000",
+    "id 550e8400-e29b-41d4-a716-446655440000",
+    "cosine 0.4111111111111111",
+    "sha 4111111111111111abcdef",
+    "GB83 WEST 1234 5698 7654 32",
+    "isbn 978-3-16-148410-0",
+    "epoch 1732435200000 at 2026-11-24T08:10:00Z",
+    "see section 1.2.3.4 of v10.1.2.3",
+    "999.1.1.1",
+    "127.0.0.1 and ::1",
+    "at 12:34:56, std::vector, dead::beef",
+    "order number 1234567890",
+    "123-45-6789-0 and 000-12-3456 and 900-12-3456",
+    "between 2019 2020 2021 2022",
+    "the medical record number is unknown",
+    "sk-short",
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), FOUND)
+def test_personal_data_is_replaced_by_its_kind(text: str, expected: str) -> None:
+    assert redact(text) == expected
+
+
+@pytest.mark.parametrize("text", LEFT_ALONE)
+def test_what_only_looks_alike_is_left_alone(text: str) -> None:
+    assert redact(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\uff14\uff11\uff11\uff11 1111 1111 1111", "[CARD]"),
+        ("\u0664\u0661\u0661\u0661 1111 1111 1111", "[CARD]"),
+        ("4111\u200b1111\u200b1111\u200b1111", "[CARD]"),
+        ("123\u201145\u20116789", "[SSN]"),
+        ("ann\u2060@ex\u00adample.org", "[EMAIL]"),
+        ("020\u00a07946\u00a00958", "[PHONE]"),
+    ],
+)
+def test_unicode_evasions_are_folded_away(text: str, expected: str) -> None:
+    assert redact(text) == expected
+
+
+def test_a_finding_in_folded_text_points_into_the_original() -> None:
+    assert findings("x \u200b\u200bann@\u200bex.org y") == [Finding(Kind.EMAIL, 4, 15)]
+
+
+def test_overlapping_finds_become_one_named_by_the_strongest_kind() -> None:
+    # The password of the URL and the e-mail address that it seems to begin share characters.
+    assert findings("ftp://u:ann@example.org") == [Finding(Kind.SECRET, 8, 23)]
+
+
+def test_text_without_a_find_is_returned_as_it_is() -> None:
+    text = "Nothing to see \uff01"
+
+    assert redact(text) is text
+
+
+def test_fold_keeps_one_origin_for_each_character() -> None:
+    folded = fold("a\u200b\uff11b")
+
+    assert folded.text == "a1b"
+    assert folded.origins == [0, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("digits", "expected"),
+    [("4111111111111111", True), ("411111111111111", False), ("6304000000000000", True)],
+)
+def test_a_card_has_the_length_of_its_issuer(digits: str, *, expected: bool) -> None:
+    assert luhn("79927398713")
+    assert is_card(digits) is expected
+
+
+def test_check_digits_of_an_iban_must_hold() -> None:
+    assert is_iban("GB82WEST12345698765432")
+    assert not is_iban("GB82WEST12345698765433")
+
+
+@given(st.text(alphabet=st.characters(), max_size=200))
+def test_any_text_is_searched_without_an_error(text: str) -> None:
+    found = findings(text)
+
+    assert all(0 <= one.start < one.end <= len(text) for one in found)
+    assert all(a.end <= b.start for a, b in itertools.pairwise(found))
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_a_card_is_found_wherever_it_stands_alone(before: str, after: str) -> None:
+    assert "4111 1111 1111 1111" not in redact(f"{before}; 4111 1111 1111 1111; {after}")
+
+
+def test_no_pattern_looks_further_than_its_bound() -> None:
+    widths = [re._parser.parse(rule.pattern.pattern).getwidth()[1] for rule in RULES]  # type: ignore[attr-defined]
+
+    assert max(widths) < 14_000
+
+
+ADVERSARIAL = [
+    *("a@", "a@a.", "4 1 ", "4", ":", "a:", "GB82 ", "GB82WEST1234569876543", "+1", "1.", "eyJ"),
+    *("eyJaaaaaaaa.", "-----BEGIN PRIVATE KEY-----", "tel 1 1 1 1 1 1 1 ", "://a:a", "012 345 "),
+    *("sk-", "ssn  ", "mrn ", "4111 1111 1111 1112 ", "a-", "x.x@x-x.", "(2", "\uff11", "\u00e9@"),
+]
+
+
+@pytest.mark.parametrize("unit", ADVERSARIAL)
+def test_twice_the_text_is_at_most_twice_the_work(unit: str) -> None:
+    small = unit * (2_500 // len(unit))
+
+    once, twice = _calls(lambda: redact(small)), _calls(lambda: redact(small + small))
+
+    # The seam between the halves is searched too.
+    assert twice <= 2.05 * once + 100
+
+
+@pytest.mark.parametrize("unit", ADVERSARIAL)
+def test_twenty_kilobytes_of_anything_stay_within_a_bound(unit: str) -> None:
+    text = unit * (20_000 // len(unit))
+
+    # Proofs are what costs: at most fifty calls for each character.
+    assert _calls(lambda: redact(text)) <= 50 * len(text)
+
+
+def _calls(work: Callable[[], object]) -> int:
+    """How many functions a piece of work calls: the same number in every run."""
+    calls = 0
+
+    def count(frame: object, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return calls
