@@ -19,7 +19,7 @@ from leeway_pb.v1.registry_pb2 import RegistryChanged
 from services.placement import GROUPS, build_apps
 from services.settings import Installation
 from shared.clock import Clock, SystemClock
-from shared.config import load_config
+from shared.config.loader import load_config
 from shared.lifecycle import App, ClickHouseAddress, Host, Running
 from shared.live import LiveView
 from shared.log.consumer import Consumer, ConsumerLimits

@@ -108,7 +108,7 @@ class Config:
     rules: Sequence[RuleConfig] = ()
     prices: Sequence[PriceConfig] = ()
     webhook_allow: Sequence[str] = ()  # private networks (CIDR) that webhooks may reach
-    secrets: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def secret(self, reference: str) -> str:
         """The value behind a `${ENV}` reference; the empty string for the empty reference."""
