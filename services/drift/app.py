@@ -1,0 +1,36 @@
+"""Drift, built: one consumer over what is asked, what is said of it, and how it is scored."""
+
+from services.drift.domain import Policy
+from services.drift.embedders import WordLlamaEmbedder
+from services.drift.fleet import Fleet
+from services.drift.settings import Settings
+from services.drift.store import Shelf
+from services.drift.stream import DriftHandler
+from services.drift.whereabouts import Whereabouts
+from shared.lifecycle import App, Host
+from shared.log.consumer import ConsumerLimits
+from shared.topics import FEEDBACK_RECEIVED, INTERACTION_COMPLETED, INTERACTION_SCORED
+
+TOPICS = (INTERACTION_COMPLETED, FEEDBACK_RECEIVED, INTERACTION_SCORED)
+
+
+def build(settings: Settings, host: Host) -> App:
+    """The embedder is loaded and the shelf cleared before the first batch."""
+    embedder = WordLlamaEmbedder()
+    shelf = Shelf(host.data / "drift" / "shelf.sqlite")
+    fleet = Fleet(_policy(settings), shelf, settings.resident_streams, settings.streams_per_tenant)
+    whereabouts = Whereabouts(settings.remembered_interactions)
+    handler = DriftHandler(embedder, fleet, whereabouts, host.clock)
+    consumer = host.group("drift", TOPICS, handler, ConsumerLimits())
+    return App("drift", resources=(embedder, shelf), tasks=[consumer.run])
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(
+        reference_size=settings.reference_size,
+        quality_reference_size=settings.quality_reference_size,
+        target_run_length=settings.target_run_length,
+        cooldown=settings.cooldown_observations,
+        relearn_after=settings.relearn_after_repeats,
+        seed=settings.seed,
+    )

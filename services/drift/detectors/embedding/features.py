@@ -1,0 +1,88 @@
+"""What the detector keeps of a row: its whitened self, its topic, and how far out it lies."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from services.drift.detectors.detector import Doubles, Floats, Integers
+from services.drift.detectors.embedding.topics import squared_distances
+from services.drift.detectors.embedding.whitening import Whitening
+
+NO_TOPIC = -1  # of a blank row, which says nothing in any statistic
+FURTHEST_SCORE = 50.0  # standard deviations
+_TINY = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Rows as the statistics see them, oldest first.
+
+    `scores` (n, 2) are the logarithms of the whitened length and of the distance to the nearest
+    centroid, standardised on the reference. Both arrays of numbers are half precision: the ring of the
+    last rows is stored with every batch.
+    """
+
+    white: npt.NDArray[np.float16]
+    topics: npt.NDArray[np.int16]
+    scores: npt.NDArray[np.float16]
+
+    @classmethod
+    def blank(cls, rows: int, dimensions: int) -> "Features":
+        """Rows that say nothing: what stands before the first."""
+        return cls(
+            np.zeros((rows, dimensions), np.float16),
+            np.full(rows, NO_TOPIC, np.int16),
+            np.zeros((rows, 2), np.float16),
+        )
+
+    def __len__(self) -> int:
+        return len(self.topics)
+
+    def __getitem__(self, rows: slice) -> "Features":
+        return Features(self.white[rows], self.topics[rows], self.scores[rows])
+
+    def followed_by(self, others: "Features") -> "Features":
+        """These rows and then the others."""
+        return Features(
+            np.concatenate([self.white, others.white]),
+            np.concatenate([self.topics, others.topics]),
+            np.concatenate([self.scores, others.scores]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """From a vector to its features: the whitening map, the centroids, and the scale of the scores."""
+
+    whitening: Whitening
+    centroids: Floats  # (k, d)
+    means: Doubles  # (2,)
+    deviations: Doubles  # (2,)
+
+    def see(self, rows: Floats) -> Features:
+        """The features of rows (n, d)."""
+        white = self.whitening.apply(rows)
+        distances = squared_distances(rows, self.centroids)
+        scores = self.standardise((white**2).sum(axis=1), distances.min(axis=1))
+        return Features(
+            white.astype(np.float16),
+            distances.argmin(axis=1).astype(np.int16),
+            scores.astype(np.float16),
+        )
+
+    def standardise(self, norms: npt.ArrayLike, distances: npt.ArrayLike) -> Doubles:
+        """Squared lengths and squared distances as standardised scores (n, 2)."""
+        scores = (log_scores(norms, distances) - self.means) / self.deviations
+        return np.asarray(np.clip(scores, -FURTHEST_SCORE, FURTHEST_SCORE))
+
+
+def log_scores(norms: npt.ArrayLike, distances: npt.ArrayLike) -> Doubles:
+    """The logarithms of squared lengths and squared distances, finite for 0."""
+    both = np.stack([np.asarray(norms, np.float64), np.asarray(distances, np.float64)], axis=1)
+    return np.asarray(np.log(np.maximum(both, _TINY)))
+
+
+def topic_counts(topics: npt.NDArray[np.int16] | Integers, number: int) -> Integers:
+    """How many rows each of `number` topics has; blank rows count for none."""
+    return np.bincount(topics[topics >= 0], minlength=number)

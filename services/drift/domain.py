@@ -1,0 +1,158 @@
+"""The life of a stream: it learns what is normal, watches, alarms, and holds its tongue for a while."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from services.drift.detectors.catalogue import new_detector
+from services.drift.detectors.detector import Detection, Detector, Floats
+from services.drift.trail import Label, Trail
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class StreamKey:
+    """What is watched by itself. `variant` tells apart vectors that cannot be compared."""
+
+    tenant: str
+    model: str
+    environment: str
+    feature: str  # embedding | <what>_rate | score:<name> | rating:<name>
+    variant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One row of a stream: a number, or a vector, and what it belongs to.
+
+    `event_id` is the fact it was read from; `text` what may be quoted of it, under the tenant's policy.
+    """
+
+    key: StreamKey
+    value: float | Floats
+    event_id: str
+    project: str
+    interaction_id: str
+    at_us: int
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How streams live.
+
+    After an alarm the detector starts afresh, and alarms within `cooldown` rows are not told. One that
+    comes later, but within twice that, says that the shift goes on. After `relearn_after` of those in a
+    row (0: never) the stream takes what it sees for normal and learns a new reference.
+    """
+
+    reference_size: int
+    quality_reference_size: int
+    target_run_length: float
+    cooldown: int
+    relearn_after: int = 0
+    seed: int = 0
+
+    def reference_rows(self, key: StreamKey) -> int:
+        """How many rows a stream learns from."""
+        return self.reference_size if key.feature == "embedding" else self.quality_reference_size
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A detection that is told: with the row that raised it, when the change began, and examples."""
+
+    detection: Detection
+    detector: str
+    observation: Observation
+    changed_at_us: int
+    examples: tuple[Label, ...]
+    continuing: bool
+
+
+@dataclass(slots=True)
+class Stream:
+    """One stream. It is learning while `detector` is None, and watching from then on.
+
+    `reference` holds the rows learnt so far, and `turns` counts how often it was learnt or begun anew;
+    `last_alarm` is the number of the last row that was told of; `repeats` how often the same shift was
+    told again.
+    """
+
+    key: StreamKey
+    policy: Policy
+    trail: Trail = field(default_factory=Trail)
+    reference: list[float | Floats] = field(default_factory=list)
+    detector: Detector | None = None
+    turns: int = 0
+    last_alarm: int | None = None
+    repeats: int = 0
+
+    def observe(self, observations: Sequence[Observation]) -> list[Finding]:
+        """Take the next rows, in order; fitting and calibrating, once per reference, takes seconds."""
+        findings: list[Finding] = []
+        rest = list(observations)
+        while rest:
+            taken = self._watch(rest, findings) if self.detector else self._learn(rest)
+            rest = rest[taken:]
+        return findings
+
+    def _learn(self, observations: Sequence[Observation]) -> int:
+        wanted = self.policy.reference_rows(self.key)
+        taken = observations[: wanted - len(self.reference)]
+        for observation in taken:
+            self.reference.append(observation.value)
+            self.trail.add(_label(observation))
+        if len(self.reference) == wanted:
+            detector = new_detector(self.key.feature, self.policy.seed)
+            detector.fit(np.array(self.reference)).calibrate(self.policy.target_run_length)
+            self._turn(detector)
+        return len(taken)
+
+    def _watch(self, observations: Sequence[Observation], findings: list[Finding]) -> int:
+        """Watch the rows, up to the one after which the stream learns anew."""
+        assert self.detector is not None
+        alarms = {
+            d.index: d for d in self.detector.update(np.array([o.value for o in observations]))
+        }
+        for index, observation in enumerate(observations):
+            self.trail.add(_label(observation))
+            if index in alarms and self._is_told():
+                findings.append(self._finding(alarms[index], observation))
+                if self.policy.relearn_after and self.repeats >= self.policy.relearn_after:
+                    self._turn(None)
+                    return index + 1
+        return len(observations)
+
+    def _turn(self, detector: Detector | None) -> None:
+        """Begin to watch, or with None to learn."""
+        self.detector, self.reference, self.turns = detector, [], self.turns + 1
+        self.last_alarm, self.repeats = None, 0
+
+    def _is_told(self) -> bool:
+        """Whether an alarm on the last row is told, and if so, count it as new or as a repeat."""
+        number = self.trail.rows - 1
+        if self.last_alarm is not None and number - self.last_alarm < self.policy.cooldown:
+            return False
+        goes_on = (
+            self.last_alarm is not None and number - self.last_alarm < 2 * self.policy.cooldown
+        )
+        self.repeats = self.repeats + 1 if goes_on else 0
+        self.last_alarm = number
+        return True
+
+    def _finding(self, detection: Detection, observation: Observation) -> Finding:
+        assert self.detector is not None
+        labels = [self.trail.back(rows) for rows in detection.exemplars]
+        return Finding(
+            detection=detection,
+            detector=self.detector.name,
+            observation=observation,
+            changed_at_us=self.trail.time_back(detection.change_ago),
+            examples=tuple(label for label in labels if label is not None),
+            continuing=self.repeats > 0,
+        )
+
+
+def _label(observation: Observation) -> Label:
+    return Label(observation.interaction_id, observation.at_us, observation.text)

@@ -1,0 +1,22 @@
+"""The settings of drift."""
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """How much is learnt before watching, how often false alarms may come, and what is kept."""
+
+    model_config = SettingsConfigDict(env_prefix="LEEWAY_DRIFT_", frozen=True, extra="ignore")
+
+    reference_size: int = Field(default=400, ge=60, le=5000)
+    quality_reference_size: int = Field(default=300, ge=20, le=100_000)
+    target_run_length: float = Field(default=10_000, ge=100)
+    cooldown_observations: int = Field(default=500, ge=1)
+    relearn_after_repeats: int = Field(default=0, ge=0)  # 0: never take a lasting shift for normal
+    resident_streams: int = Field(default=200, ge=1)
+    streams_per_tenant: int = Field(default=500, ge=1)
+    remembered_interactions: int = Field(default=20_000, ge=0)
+    seed: int = 0
