@@ -24,7 +24,7 @@ from services.ingest.domain.spans import MAX_ATTRIBUTES, MAX_EVENTS, MAX_MESSAGE
 from shared.batches import Refused
 from shared.clock import from_micros
 from shared.errors import Invalid
-from shared.fields import MAX_NAME
+from shared.fields import MAX_NAME, kind_of
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
@@ -80,6 +80,10 @@ def _from_json(body: bytes) -> ExportTraceServiceRequest:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as fault:
         raise Invalid(f"The body is not valid JSON: {fault}.", code="invalid_json") from fault
+    if not isinstance(value, dict):
+        raise Invalid(
+            f"The body is no OTLP trace export: expected an object, got {kind_of(value)}."
+        )
     for span in _json_spans(value):
         for name in _ID_FIELDS:
             if name in span:

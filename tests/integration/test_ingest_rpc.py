@@ -1,0 +1,98 @@
+"""The gRPC door on a real port: OTLP's TraceService, with keys in the metadata."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
+
+from services.ingest.otlp import JSON, export_of
+from services.ingest.rpc import TraceServer, TraceService
+from services.ingest.settings import Settings
+from services.ingest.stream import Intake
+from shared.clock import SimulatedClock
+from shared.live import LiveView
+from shared.topics import INTERACTION_COMPLETED, SPAN_ENDED
+from tests.builders import NOW
+from tests.doors import TOKEN, a_live_view
+from tests.exports import CHAT, a_span, an_export
+from tests.fakes import FakeOutbox
+
+KEY = (("x-api-key", TOKEN),)
+
+
+@asynccontextmanager
+async def a_stub(
+    outbox: FakeOutbox, live: LiveView | None = None
+) -> AsyncIterator[TraceServiceStub]:
+    view, clock = live or a_live_view(), SimulatedClock(NOW)
+    settings = Settings(max_inflated_bytes=1_000_000)
+    service = TraceService(Intake(outbox, view, clock), view, clock)
+    async with (
+        TraceServer(service, settings) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        yield TraceServiceStub(channel)  # type: ignore[no-untyped-call]
+
+
+def an_encoded_export() -> ExportTraceServiceRequest:
+    export = an_export(a_span(CHAT), a_span({}, spanId="00f067aa0ba902b8"), a_span({}, spanId=""))
+    return export_of(json.dumps(export).encode(), JSON)
+
+
+@pytest.mark.parametrize("metadata", [KEY, (("authorization", f"Bearer {TOKEN}"),)])
+async def test_an_export_is_stored_and_its_refused_spans_are_told(
+    metadata: tuple[tuple[str, str], ...],
+) -> None:
+    outbox = FakeOutbox()
+
+    async with a_stub(outbox) as stub:
+        answer = await stub.Export(an_encoded_export(), metadata=metadata)
+
+    assert [fact.topic for fact in outbox.facts] == [INTERACTION_COMPLETED, SPAN_ENDED]
+    expected = ExportTraceServiceResponse()
+    expected.partial_success.rejected_spans = 1
+    expected.partial_success.error_message = (
+        "span 'chat gpt-4o' (no id): span_id must be 8 bytes, not all zero"
+    )
+    assert answer == expected
+
+
+@pytest.mark.parametrize(
+    ("outbox", "scopes", "metadata", "code"),
+    [
+        (FakeOutbox(), ["ingest"], (), grpc.StatusCode.UNAUTHENTICATED),
+        (FakeOutbox(), ["ingest"], (("x-api-key", "lk_no"),), grpc.StatusCode.UNAUTHENTICATED),
+        (FakeOutbox(), ["read"], KEY, grpc.StatusCode.PERMISSION_DENIED),
+        (FakeOutbox(full=True), ["ingest"], KEY, grpc.StatusCode.UNAVAILABLE),
+    ],
+)
+async def test_what_goes_wrong_has_its_status(
+    outbox: FakeOutbox,
+    scopes: list[str],
+    metadata: tuple[tuple[str, str], ...],
+    code: grpc.StatusCode,
+) -> None:
+    async with a_stub(outbox, a_live_view(scopes=scopes)) as stub:
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await stub.Export(an_encoded_export(), metadata=metadata)
+
+    assert raised.value.code() == code
+
+
+async def test_a_compressed_bomb_is_refused_before_it_is_read() -> None:
+    bomb = export_of(json.dumps(an_export(a_span({"x": "0" * 2_000_000}))).encode(), JSON)
+    outbox = FakeOutbox()
+
+    async with a_stub(outbox) as stub:
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await stub.Export(bomb, metadata=KEY, compression=grpc.Compression.Gzip)
+
+    assert raised.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert outbox.facts == []
