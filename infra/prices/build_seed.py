@@ -55,7 +55,11 @@ UNITS: dict[str, tuple[tuple[str, ...], Decimal]] = {
 # Keys that repeat another one, with direction and without.
 REPEATED = frozenset({"audio_hours"})
 # A cache write without a stated lifetime lives for the provider's default.
-DEFAULT_TTL = {"anthropic": "cache_write_5m", "openai": "cache_write_30m", "azure": "cache_write_30m"}
+DEFAULT_TTL = {
+    "anthropic": "cache_write_5m",
+    "openai": "cache_write_30m",
+    "azure": "cache_write_30m",
+}
 # Prefixes of Bedrock's inference profiles; the package matches them by a pattern of its own.
 PROFILES = ("", "us.", "eu.", "apac.", "au.", "jp.", "us-gov.")
 
@@ -150,7 +154,9 @@ def _row(span: Span) -> list[object]:
 
 def _spans(provider: str, model: ModelInfo) -> Iterator[Span]:
     """Every period between two dates of change, at the standard tier and at each variant's."""
-    listed = model.prices if isinstance(model.prices, list) else [ConditionalPrice(prices=model.prices)]
+    listed = (
+        model.prices if isinstance(model.prices, list) else [ConditionalPrice(prices=model.prices)]
+    )
     dated = [(_start(item.constraint), item) for item in listed if not _is_window(item)]
     windows = [item for item in listed if _is_window(item)]
     variants = model.price_variants or []
@@ -199,7 +205,7 @@ def _rates(provider: str, prices: dict[str, Any]) -> Rates:
     for key, price in given.items():
         names, factor = _classes(provider, key)
         for edge, step in rates.items():
-            step |= dict.fromkeys(names, _exact(_at(price, edge) * factor))
+            step |= {name: _stored(name, _at(price, edge) * factor) for name in names}
     for step in rates.values():
         _declare_equal(provider, step)
     return {edge: step for edge, step in rates.items() if step}
@@ -257,10 +263,11 @@ def _at(price: Any, edge: int) -> Decimal:
     return next((tier.price for tier in reversed(price.tiers) if tier.start <= edge), price.base)
 
 
-def _exact(rate: Decimal) -> Decimal:
-    if len(rate.normalize().as_tuple().digits) > 18:
+def _stored(name: str, rate: Decimal) -> Decimal:
+    """The rate as the book holds it: what is finer than 12 decimals is noise of the source's floats."""
+    if name.endswith("_seconds") and rate != round(rate, 6):
         raise LeftOut("its rate per second has no end")
-    return rate
+    return round(rate, 12)
 
 
 def _start(constraint: Any) -> date | None:

@@ -70,14 +70,6 @@ class Sheet:
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
-    """One row's rate in USD per million, and the id by which a fact names the row."""
-
-    price_id: str
-    per_million_usd: Decimal
-
-
-@dataclass(frozen=True, slots=True)
 class Quote:
     """What holds for one call: a sheet of the book, a contract over it, or both."""
 
@@ -94,16 +86,16 @@ class Quote:
         """Whether an edge moves only the tokens beyond it."""
         return self.sheet is not None and self.sheet.marginal
 
-    def rate(self, token_class: str, step: Step) -> Rate | None:
-        """The rate of a class at a step; None when there is no row: it has no price."""
+    def rate(self, token_class: str, step: Step) -> tuple[str, Decimal] | None:
+        """The row of a class at a step: its id and its USD per million. None when there is no row."""
         listed = step.rates.get(token_class)
         if self.contract:
             agreed = self.contract.rate(token_class, listed)
             if agreed is not None and agreed is not listed:
-                return Rate(f"{self.contract.contract_id}/{token_class}", agreed)
+                return f"{self.contract.contract_id}/{token_class}", agreed
         if listed is None or self.sheet is None:
             return None
-        return Rate(f"{self.sheet.sheet_id}/{step.above}/{token_class}", listed)
+        return f"{self.sheet.sheet_id}/{step.above}/{token_class}", listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +134,10 @@ class Book:
         """Whether the book or a contract has rows for the model under this provider."""
         return (provider, model) in self._contracts or self._key(provider, model) in self._sheets
 
+    def named(self, provider: str) -> str:
+        """The book's own name of a provider; a name that it does not know stands for itself."""
+        return self._names.providers.get(provider, provider)
+
     def provider_of(self, model: str) -> str:
         """The provider of a model that is named without one; empty when that cannot be told.
 
@@ -171,7 +167,7 @@ class Book:
             return Quote(None, contract)
 
     def _key(self, provider: str, model: str) -> tuple[str, str]:
-        name = self._names.providers.get(provider, provider)
+        name = self.named(provider)
         return name, self._names.models.get((name, model), model)
 
     def _sheet(

@@ -31,6 +31,16 @@ def decimal_text(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def decimal_places(value: Decimal) -> int:
+    """How many digits stand behind the point, trailing zeros aside.
+
+    >>> decimal_places(Decimal("1.50")), decimal_places(Decimal("2E+3")), decimal_places(Decimal("1E-9"))
+    (1, 0, 9)
+    """
+    text = decimal_text(value)
+    return len(text) - text.index(".") - 1 if "." in text else 0
+
+
 def cost_usd(rate_per_million_usd: Decimal, quantity: int | Decimal) -> Decimal:
     """The cost of a quantity at a rate per million, exactly; raises `Inexact` rather than round."""
     return EXACT.scaleb(EXACT.multiply(rate_per_million_usd, quantity), -6)

@@ -1,14 +1,14 @@
 """Rating: raw usage and a price book in, an exact cost or a named reason for having none out."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
 from shared.prices.book import Book, NoPrice, Quote, Step
 from shared.prices.exact import EXACT, cost_usd, total
 from shared.prices.usage.counts import Metered, Quantity, UsageDoubtful, UsageMissing
-from shared.prices.usage.dialects import dialect_of, meter
+from shared.prices.usage.dialects import OUTPUT_UNKNOWN, dialect_of, meter
 
 # A provider's own figure is taken within this factor of the list, and else reviewed by people.
 REPORTED_BAND = 4
@@ -39,7 +39,8 @@ class Call:
 
     `models` are its names, the truest first: what the provider says answered, what was asked of the
     provider, what the caller asked for. The first that the book knows under the provider is priced.
-    `at` is when the call started. `ended` is false when the answer was cut off before its end.
+    `at` is when the call started. `ended` is false when the answer was cut off before its end; then
+    `output_estimate` stands for an output that the provider never told, if it is not zero.
     """
 
     provider: str
@@ -49,6 +50,7 @@ class Call:
     service_tier: str
     at: datetime
     ended: bool = True
+    output_estimate: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ def rate(
     at: datetime,
     *,
     ended: bool = True,
+    output_estimate: int = 0,
     known_at: datetime | None = None,
 ) -> Rating:
     """The rating of a raw usage, by exact arithmetic and without rounding.
@@ -95,7 +98,8 @@ def rate(
     `known_at` prices as the book was known then; None is the latest knowledge.
     """
     try:
-        metered = meter(usage_json, dialect_of(dialect, provider, model), ended=ended)
+        spoken = dialect_of(dialect, book.named(provider), model)
+        metered = _estimated(meter(usage_json, spoken, ended=ended), output_estimate)
     except UsageMissing as missing:
         return Rating("no_usage", missing.reason)
     except UsageDoubtful as doubt:
@@ -114,6 +118,8 @@ def price_tier(*names: str) -> str:
     >>> price_tier("default", "standard"), price_tier("", "flex"), price_tier("batch", "us")
     ('default', 'flex', 'batch+us')
     """
+    if not any(names):
+        return "default"
     special = dict.fromkeys(
         _TIER_NAMES.get(name.lower(), name.lower())
         for name in names
@@ -132,7 +138,14 @@ def _rate_as(book: Book, call: Call, provider: str, model: str) -> Rating:
         call.service_tier,
         call.at,
         ended=call.ended,
+        output_estimate=call.output_estimate,
     )
+
+
+def _estimated(metered: Metered, output: int) -> Metered:
+    if metered.partial != OUTPUT_UNKNOWN or not output:
+        return metered
+    return replace(metered, tokens={**metered.tokens, "output": output}, partial="output_estimated")
 
 
 def _listed(quote: Quote, metered: Metered) -> Rating:
@@ -141,16 +154,17 @@ def _listed(quote: Quote, metered: Metered) -> Rating:
     costs: dict[str, Decimal] = {}
     price_ids: dict[str, str] = {}
     for token_class, quantity, step in _portions(quote, tokens):
-        price = quote.rate(token_class, step)
-        if price is None:
+        row = quote.rate(token_class, step)
+        if row is None:
             raise NoPrice(f"no_row_for_class:{token_class}")
-        cost = cost_usd(price.per_million_usd, quantity)
+        price_id, per_million_usd = row
+        cost = cost_usd(per_million_usd, quantity)
         if token_class in costs:
             costs[token_class] = EXACT.add(costs[token_class], cost)
-            price_ids[token_class] += f",{price.price_id}"
+            price_ids[token_class] += f",{price_id}"
         else:
             costs[token_class] = cost
-            price_ids[token_class] = price.price_id
+            price_ids[token_class] = price_id
     status = "partial" if metered.partial else "priced"
     return Rating(status, metered.partial, total([*costs.values()]), tokens, costs, price_ids)
 

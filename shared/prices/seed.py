@@ -10,8 +10,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from shared.config import Config, PriceConfig, ProviderConfig
+from shared.errors import Invalid
 from shared.prices.book import Book, Names, Sheet, Step, Window
 from shared.prices.contract import Contract
+from shared.prices.exact import decimal_places
+
+# Per token six decimals more: the 18 with which a cost is stored.
+MAX_RATE_DECIMALS = 12
 
 SEED = Path(__file__).with_name("seed.json")
 
@@ -68,9 +73,24 @@ def _provider_behind(provider: ProviderConfig, hosts: Mapping[str, str]) -> str:
 def _contract(price: PriceConfig) -> Contract:
     """The installation's price; reasoning costs as output where it does not say."""
     fixed = dict(price.rates_per_million_usd)
+    faults = [
+        f"{name}: {rate}"
+        for name, rate in fixed.items()
+        if rate < 0 or decimal_places(rate) > _most_decimals(name)
+    ]
+    if faults:
+        raise Invalid(
+            f"The prices of {price.provider}/{price.model} must not be negative, nor finer than a "
+            "cost's 18 decimals: at most 12 decimals per million tokens, 6 per million seconds.",
+            faults=tuple(faults),
+        )
     if "output" in fixed:
         fixed.setdefault("reasoning", fixed["output"])
     return Contract(f"config/{price.provider}/{price.model}", fixed)
+
+
+def _most_decimals(token_class: str) -> int:
+    return 6 if token_class.endswith("_seconds") else MAX_RATE_DECIMALS
 
 
 def _sheets(book: str, providers: dict[str, dict[str, list[list[Any]]]]) -> Iterator[Sheet]:

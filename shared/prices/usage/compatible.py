@@ -39,7 +39,7 @@ def mistral(usage: Counts) -> Metered:
     """Mistral: OpenAI's rules; connectors' tokens and seconds of audio stand beside the prompt."""
     prompt, completion = usage.required("prompt_tokens"), usage.count("completion_tokens")
     connectors = usage.count("connector_tokens")
-    seconds = usage.amount("prompt_audio_seconds") or Decimal(0)
+    seconds = usage.quantity("prompt_audio_seconds") or Decimal(0)
     # The total of a call with audio also counts the audio's own tokens, which are billed as seconds.
     if not seconds:
         require_total(usage.given("total_tokens"), prompt + completion + connectors)
@@ -70,9 +70,9 @@ def xai(usage: Counts) -> Metered:
 
 def openrouter(usage: Counts) -> Metered:
     """OpenRouter: `cost` is what it charged; with one's own key the upstream charges beside it."""
-    charged = usage.amount("cost", MAX_REPORTED_USD)
+    charged = usage.usd("cost")
     if charged is not None and usage.flag("is_byok"):
-        upstream = usage.part("cost_details").amount("upstream_inference_cost", MAX_REPORTED_USD)
+        upstream = usage.part("cost_details").usd("upstream_inference_cost")
         require(upstream is not None, "missing_count:upstream_inference_cost")
         charged = EXACT.add(charged, upstream or Decimal(0))
     return replace(chat(usage), reported_usd=charged)

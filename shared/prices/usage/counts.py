@@ -5,12 +5,16 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Self
 
+from shared.prices.exact import decimal_places
+
 Quantity = int | Decimal
 
 # No single call comes near ten billion tokens; a larger count is a fault, and 2^63 overflows a column.
 MAX_COUNT = 10_000_000_000
 MAX_REPORTED_USD = 1_000_000
-MAX_DECIMALS = 18
+# A cost is stored with 18 decimals: an amount in USD may use them all, a quantity six of them.
+USD_DECIMALS = 18
+QUANTITY_DECIMALS = 6
 
 
 class UsageDoubtful(Exception):
@@ -81,15 +85,22 @@ class Counts:
             raise UsageDoubtful(f"bad_count:{name}")
         return value
 
-    def amount(self, name: str, limit: int = MAX_COUNT) -> Decimal | None:
-        """A number from 0 to `limit` that may have decimals, or None when it is left out."""
+    def quantity(self, name: str) -> Decimal | None:
+        """A number from 0 to `MAX_COUNT` that may have decimals, or None when it is left out."""
+        return self._decimal(name, MAX_COUNT, QUANTITY_DECIMALS)
+
+    def usd(self, name: str) -> Decimal | None:
+        """An amount of USD from 0 to `MAX_REPORTED_USD`, or None when it is left out."""
+        return self._decimal(name, MAX_REPORTED_USD, USD_DECIMALS)
+
+    def _decimal(self, name: str, limit: int, decimals: int) -> Decimal | None:
         value = self._members.get(name)
         if value is None:
             return None
         if type(value) is not int and not isinstance(value, Decimal):
             raise UsageDoubtful(f"bad_count:{name}")
         amount = Decimal(value)
-        if not 0 <= amount <= limit or _decimals(amount) > MAX_DECIMALS:
+        if not 0 <= amount <= limit or decimal_places(amount) > decimals:
             raise UsageDoubtful(f"bad_count:{name}")
         return amount
 
@@ -148,8 +159,3 @@ def disjoint(classes: Iterable[tuple[str, Quantity]]) -> dict[str, Quantity]:
         if quantity:
             used[name] = quantity
     return used
-
-
-def _decimals(amount: Decimal) -> int:
-    exponent = amount.as_tuple().exponent
-    return -exponent if isinstance(exponent, int) else MAX_DECIMALS + 1

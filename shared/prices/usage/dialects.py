@@ -16,6 +16,8 @@ from shared.prices.usage import (
 )
 from shared.prices.usage.counts import Counts, Metered, UsageDoubtful, UsageMissing
 
+OUTPUT_UNKNOWN = "output_unknown"
+
 _OUTPUT_CLASSES = frozenset({"output", "reasoning", "audio_out", "image_out", "video_out"})
 
 
@@ -97,7 +99,7 @@ def _cut_off(metered: Metered, rules: Dialect) -> Metered:
     if not rules.placeholder_output:
         return replace(metered, partial="output_incomplete")
     kept = {name: n for name, n in metered.tokens.items() if name not in _OUTPUT_CLASSES}
-    return replace(metered, tokens=kept, partial="output_unknown")
+    return replace(metered, tokens=kept, partial=OUTPUT_UNKNOWN)
 
 
 _CHAT = partial(Dialect, fold=streams.chat_chunks)

@@ -41,7 +41,7 @@ def realtime(usage: Counts) -> Metered:
 
 def duration(usage: Counts) -> Metered:
     """Transcription billed by time: `seconds`, a decimal."""
-    seconds = usage.amount("seconds")
+    seconds = usage.quantity("seconds")
     require(seconds is not None, "missing_count:seconds")
     return Metered(disjoint([("audio_seconds", seconds or 0)]))
 

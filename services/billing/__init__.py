@@ -1,0 +1,8 @@
+"""Billing: what every interaction used and what it cost, exactly, or a named reason for not knowing.
+
+In        interaction.completed.v1
+Out       usage.rated.v1 (its event id is derived from the interaction's, so a repeat is the same fact)
+Owns      nothing yet: the ledger is the topic, and the table usage that the warehouse keeps of it
+Answers   no one yet
+Settings  LEEWAY_BILLING_
+"""

@@ -1,0 +1,115 @@
+"""interaction.completed.v1 in, usage.rated.v1 out: decode, rate, encode."""
+
+from collections.abc import Sequence
+
+from google.protobuf.message import DecodeError
+
+from leeway_pb.v1.interaction_pb2 import InteractionCompleted
+from leeway_pb.v1.usage_pb2 import UsageRated
+
+from services.billing.domain import Ending, rated
+from shared.clock import Clock, from_micros, micros
+from shared.errors import Rejected
+from shared.ids import derived_id
+from shared.log.record import DeadLetter, Effect, Fact, Record
+from shared.prices.book import Book
+from shared.prices.exact import decimal_text
+from shared.prices.rate import Call, Rating
+from shared.topics import USAGE_RATED
+
+
+class Rater:
+    """Rates each interaction once: the fact of a repeat has the same ids, and takes its place."""
+
+    def __init__(self, book: Book, clock: Clock) -> None:
+        self._book = book
+        self._clock = clock
+
+    async def handle(self, records: Sequence[Record]) -> Effect:
+        facts: dict[str, Fact] = {}
+        dead: list[DeadLetter] = []
+        for record in records:
+            try:
+                fact = self._rate(record)
+            except Rejected as rejected:
+                dead.append(DeadLetter(record, rejected.message))
+                continue
+            facts[fact.event_id] = fact
+        return Effect(facts=[*facts.values()], dead_letters=dead)
+
+    def _rate(self, record: Record) -> Fact:
+        interaction = _decoded(record)
+        call = _call(interaction)
+        ending = Ending(interaction.kind, interaction.status, interaction.streaming)
+        rating = rated(self._book, call, ending)
+        usage = _usage(interaction, rating, rated_at_us=micros(self._clock.now()))
+        return Fact(
+            topic=USAGE_RATED,
+            key=interaction.tenant,
+            event_id=derived_id("usage", interaction.interaction_id),
+            value=usage.SerializeToString(deterministic=True),
+        )
+
+
+def _decoded(record: Record) -> InteractionCompleted:
+    try:
+        interaction = InteractionCompleted.FromString(record.value)
+    except DecodeError as fault:
+        raise Rejected(f"The value is no InteractionCompleted: {fault}.") from fault
+    if not interaction.tenant or not interaction.interaction_id:
+        raise Rejected("The interaction names no tenant or has no id.")
+    return interaction
+
+
+def _call(interaction: InteractionCompleted) -> Call:
+    """The call to price: as the last upstream that was tried says, then as it was asked, then as named here."""
+    last = interaction.attempts[-1] if interaction.attempts else None
+    try:
+        at = from_micros(interaction.started_at_us)
+    except OverflowError as fault:
+        raise Rejected(f"started_at_us is no time: {interaction.started_at_us}.") from fault
+    # An interrupted answer of the gateway carries the deltas that it passed on; other sources do not.
+    estimate = interaction.output_tokens if interaction.source == "serving" else 0
+    return Call(
+        provider=interaction.provider or (last.provider if last else ""),
+        models=(
+            interaction.response_model,
+            last.model if last else "",
+            interaction.request_model,
+        ),
+        usage_json=interaction.usage_json,
+        dialect=interaction.usage_dialect,
+        service_tier=interaction.service_tier,
+        at=at,
+        # A finish reason comes with the last event of an answer, even of one whose reader had left.
+        ended=interaction.status == "ok" or bool(interaction.finish_reasons),
+        output_estimate=estimate,
+    )
+
+
+def _usage(interaction: InteractionCompleted, rating: Rating, *, rated_at_us: int) -> UsageRated:
+    """The fact. Seconds of audio are no tokens: they stand in the cost by class and the raw usage."""
+    tokens = {name: n for name, n in rating.tokens.items() if isinstance(n, int)}
+    costs = {name: decimal_text(cost) for name, cost in rating.cost_by_class_usd.items()}
+    return UsageRated(
+        usage_id=interaction.interaction_id,
+        interaction_id=interaction.interaction_id,
+        tenant=interaction.tenant,
+        project=interaction.project,
+        environment=interaction.environment,
+        key_id=interaction.key_id,
+        provider=interaction.provider,
+        request_model=interaction.request_model,
+        response_model=interaction.response_model,
+        status=rating.status,
+        reason=rating.reason,
+        cost_usd=None if rating.cost_usd is None else decimal_text(rating.cost_usd),
+        tokens=tokens,
+        cost_by_class_usd=costs,
+        price_ids=rating.price_ids,
+        started_at_us=interaction.started_at_us,
+        rated_at_us=rated_at_us,
+        session_id=interaction.session_id,
+        user_id=interaction.user_id,
+        tags=interaction.tags,
+    )
