@@ -1,0 +1,84 @@
+"""Feedback becomes facts, and the facts become durable."""
+
+from collections.abc import Sequence
+
+from leeway_pb.v1.feedback_pb2 import FeedbackReceived
+
+from services.feedback.domain import Feedback, read_feedback
+from shared.batches import Draft, Refused, drafts_of, items_of, store
+from shared.clock import Clock, micros
+from shared.ids import new_id
+from shared.interactions import under_policy
+from shared.live import Caller, LiveView
+from shared.log.record import Fact, Outbox
+from shared.topics import FEEDBACK_RECEIVED
+
+
+class Intake:
+    """Takes feedback. When it answers, the accepted items are stored."""
+
+    def __init__(self, outbox: Outbox, live: LiveView, clock: Clock) -> None:
+        self._outbox = outbox
+        self._live = live
+        self._clock = clock
+
+    async def feedback(self, caller: Caller, body: bytes) -> Sequence[Draft | Refused]:
+        """Store the feedback of a body of POST /v1/feedback. Raises `Invalid` and `Unavailable`."""
+        now = self._clock.now()
+        policy = self._live.content_policies.get(caller.tenant, "full")
+
+        def drafts() -> Sequence[Draft | Refused]:
+            return drafts_of(
+                items_of(body, "feedback", bare=True),
+                lambda item: read_feedback(item, fresh_id=new_id(), now=now),
+                lambda feedback: feedback_fact(feedback, caller, policy),
+            )
+
+        return await store(drafts, len(body), self._outbox)
+
+
+def feedback_fact(feedback: Feedback, caller: Caller, policy: str) -> Fact:
+    """The fact of a piece of feedback: tenant and key from the caller, text by the tenant's policy."""
+    message = FeedbackReceived(
+        feedback_id=feedback.feedback_id,
+        tenant=caller.tenant,
+        project=caller.project,
+        environment=feedback.environment or caller.environment,
+        interaction_id=feedback.interaction_id,
+        session_id=feedback.session_id,
+        kind=feedback.kind,
+        name=feedback.name,
+        value=feedback.value,
+        label=feedback.label,
+        text=under_policy(feedback.text, policy),
+        ranking=feedback.ranking,
+        rater_id=feedback.rater.rater_id,
+        rater_kind=feedback.rater.kind,
+        observed_at_us=micros(feedback.observed_at),
+        source=feedback.source,
+        supersedes=feedback.supersedes,
+        tags=feedback.tags,
+        key_id=caller.key_id,
+    )
+    _put_optional(message, feedback)
+    return Fact(
+        topic=FEEDBACK_RECEIVED,
+        key=caller.tenant,
+        event_id=feedback.feedback_id,
+        value=message.SerializeToString(),
+    )
+
+
+def _put_optional(message: FeedbackReceived, feedback: Feedback) -> None:
+    if feedback.about_at is not None:
+        message.about_at_us = micros(feedback.about_at)
+    if feedback.scale is not None:
+        message.range_min, message.range_max = feedback.scale
+    preference = feedback.preference
+    if preference is None:
+        return
+    message.chosen, message.rejected = preference.chosen, preference.rejected
+    if preference.chosen_position is not None:
+        message.chosen_position = preference.chosen_position
+    if preference.rejected_position is not None:
+        message.rejected_position = preference.rejected_position
