@@ -272,3 +272,26 @@ def test_bodies_are_what_the_server_reads(client: leeway.Client, stub: Stub) -> 
 
     assert client.flush()
     assert list(json.loads(stub.requests[0].body.decode("utf-8"))) == ["interactions"]
+
+
+def test_a_success_that_is_somebody_elses_costs_nothing(client: leeway.Client, stub: Stub) -> None:
+    stub.answer = lambda _: Answer(200, b"<html>Please log in.</html>")
+    client.record(model="m")
+    stub.wait_for_requests(1)
+
+    stub.answer = accepts
+
+    assert client.flush()
+    assert (client.stats().sent, client.stats().rejected) == (1, 0)
+
+
+def test_a_value_that_holds_itself_is_told_as_far_as_it_goes(
+    client: leeway.Client, stub: Stub
+) -> None:
+    knot: list[object] = [1]
+    knot += [knot, knot]
+
+    client.record(model="m", options={"knot": knot})
+
+    assert client.flush()
+    assert stub.items()[0]["options"]["knot"][0] == 1

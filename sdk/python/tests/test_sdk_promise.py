@@ -184,3 +184,19 @@ def test_the_environment_is_read_where_nothing_is_told() -> None:
 
     assert (settings.api_key, settings.base_url) == ("lk_env", "http://there:1")
     assert (settings.environment, settings.spool_dir, settings.disabled) == ("mine", None, True)
+
+
+def test_an_exception_that_cannot_be_told_goes_on_and_is_told_by_its_class(
+    client: leeway.Client, stub: Stub
+) -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("mute")
+
+    with pytest.raises(Mute), client.span("work"):
+        raise Mute
+
+    assert client.flush()
+    [span] = stub.items("spans")
+    assert span["status"] == "error"
+    assert "Mute" in span["status_message"]

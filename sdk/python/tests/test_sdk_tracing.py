@@ -43,7 +43,9 @@ def test_a_span_tells_what_was_raised_and_lets_it_go_on(client: leeway.Client, s
     span = spans(client, stub)["work"]
     assert caught.value is fault
     assert (span["status"], span["status_message"]) == ("error", "KeyError: 'missing'")
-    assert span["events"][0]["attributes"]["exception.type"] == "KeyError"
+    told = span["events"][0]["attributes"]
+    assert (told["exception.type"], told["exception.message"]) == ("KeyError", "'missing'")
+    assert "in test_a_span_tells_what_was_raised" in told["exception.stacktrace"]
     assert current_place() is None
 
 

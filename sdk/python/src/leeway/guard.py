@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -54,7 +55,7 @@ class Shield:
         if not isinstance(fault, Exception):
             return False
         self._counters.add("invalid")
-        log.warning("%s: %s: %s", self._what, type(fault).__name__, _said(fault))
+        log.warning("%s: %s", self._what, said(fault))
         log.debug("%s", self._what, exc_info=fault)
         return True
 
@@ -90,9 +91,6 @@ def fresh_id(_: object) -> str:
     return new_id()
 
 
-def _said(fault: Exception) -> str:
-    # The message is the host's own code where the fault is one of the host's classes.
-    try:
-        return str(fault)[:500]
-    except (TypeError, ValueError, AttributeError, KeyError, RecursionError):
-        return "(no message)"
+def said(fault: BaseException) -> str:
+    """The fault's class and message. It does not raise, even where the message is the host's own code."""
+    return "".join(traceback.format_exception_only(type(fault), fault)).strip()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from leeway.context import Place, move_to
-from leeway.encoding import glance
+from leeway.encoding import Excerpt, glance
 from leeway.guard import Shield
 from leeway.tracing import Span, SpanTaker
 
@@ -23,7 +23,6 @@ log = logging.getLogger("leeway")
 
 F = TypeVar("F")
 
-_MAX_YIELDS = 1_000
 _OPTIONS = frozenset({"name", "kind", "capture_input", "capture_output"})
 
 
@@ -99,13 +98,6 @@ class _Calls:
         if self._how.capture_output and value is not None:
             with Shield("leeway.observe", self._taker.counters):
                 span.set("leeway.output", glance(value))
-
-    def yields(self, span: Span, values: list[object]) -> None:
-        """Note what a generator yielded: pieces of text as one."""
-        if values and all(isinstance(value, str) for value in values):
-            self.output(span, "".join(map(str, values)))
-        elif values:
-            self.output(span, values)
 
     @property
     def captures_output(self) -> bool:
@@ -189,7 +181,7 @@ class _Generating:
         self._calls = calls
         self._span = span
         self._place: Place | None = None
-        self._values: list[object] = []
+        self._said = Excerpt()
 
     def __enter__(self) -> Self:
         self._span.begin()
@@ -202,7 +194,7 @@ class _Generating:
         fault: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._calls.yields(self._span, self._values)
+        self._calls.output(self._span, self._said.text() or None)
         self._span.end(fault)
 
     def run(self, step: Callable[[], Any]) -> Any:
@@ -226,8 +218,9 @@ class _Generating:
         return value
 
     def _keep(self, value: object) -> None:
-        if self._calls.captures_output and len(self._values) < _MAX_YIELDS and value is not None:
-            self._values.append(value)
+        if self._calls.captures_output and value is not None:
+            with Shield("leeway.observe", self._span.counters):
+                self._said.add(value)
 
 
 def _arguments(

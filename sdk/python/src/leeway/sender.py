@@ -130,7 +130,7 @@ class Sender:
                 self._claimed[:1] = left
                 return True
             del self._claimed[0]
-            if self._stopping:
+            if self._stopping and self._claimed:
                 return True
         self._finish_claim()
         return True

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from leeway.context import Place, current_place, current_session, move_to
 from leeway.counters import Counters
 from leeway.encoding import glance, plain
-from leeway.guard import Shield, nothing, promised
+from leeway.guard import Shield, nothing, promised, said
 from leeway.ids import new_span_id, new_trace_id
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _MAX_EVENTS = 100
 _MAX_NAME = 256
+_MAX_MESSAGE = 2_000
 
 
 class SpanTaker(Protocol):
@@ -101,10 +102,10 @@ class Span:
     def end(self, fault: BaseException | None = None) -> None:
         """Send the span: with an error, unless it ended well or was closed by its reader."""
         with Shield("leeway.span", self._taker.counters):
-            failed = fault is not None and not isinstance(fault, GeneratorExit)
-            if fault is not None and failed:
-                self._note_fault(fault)
-            self._taker.take_span(self._item("error" if failed else "ok", fault))
+            failure = None if isinstance(fault, GeneratorExit) else fault
+            if failure is not None:
+                self._note_fault(failure)
+            self._taker.take_span(self._item(failure))
 
     def __enter__(self) -> Self:
         self.begin()
@@ -124,12 +125,12 @@ class Span:
         lines = traceback.format_exception(type(fault), fault, fault.__traceback__)
         told = {
             "exception.type": type(fault).__qualname__,
-            "exception.message": str(fault),
+            "exception.message": said(fault).partition(": ")[2],
             "exception.stacktrace": "".join(lines),
         }
         self.event("exception", told)
 
-    def _item(self, status: str, fault: BaseException | None) -> dict[str, object]:
+    def _item(self, failure: BaseException | None) -> dict[str, object]:
         session = self._session
         item: dict[str, object] = {
             "trace_id": self.trace_id,
@@ -137,7 +138,7 @@ class Span:
             "parent_span_id": self.parent_span_id,
             "name": self.name,
             "kind": "internal",
-            "status": status,
+            "status": "ok" if failure is None else "error",
             "started_at": self._started_at,
             "ended_at": max(self._started_at, time.time()),
             "session_id": session.id,
@@ -145,8 +146,8 @@ class Span:
             "attributes": {**session.tags, **self._attributes},
             "events": self._events,
         }
-        if fault is not None and status == "error":
-            item["status_message"] = f"{type(fault).__qualname__}: {glance(str(fault))}"[:2_000]
+        if failure is not None:
+            item["status_message"] = said(failure)[:_MAX_MESSAGE]
         return item
 
 

@@ -58,7 +58,7 @@ class Transport:
             response = self._connected().post(f"/v1/{word}", content=body)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as fault:
             return Later(f"{type(fault).__name__}: {fault}")
-        return _outcome(response)
+        return outcome(response)
 
     def close(self) -> None:
         """Close the connection."""
@@ -80,11 +80,13 @@ class Transport:
         return self._client
 
 
-def _outcome(response: httpx.Response) -> Outcome:
+def outcome(response: httpx.Response) -> Outcome:
+    """What an answer means for the batch that was posted."""
     status = response.status_code
     results = _results(response)
-    if response.is_success or (status == httpx.codes.BAD_REQUEST and results):
+    if results and (response.is_success or status == httpx.codes.BAD_REQUEST):
         return Taken([_faults(result) for result in results if _is_refused(result)])
+    # A success without verdicts is somebody else's, such as a proxy's page: nothing was stored.
     said = f"{status} {response.text[:300]}"
     if status in _SPLIT:
         return Unreadable(said)
