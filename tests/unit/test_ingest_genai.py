@@ -149,6 +149,8 @@ async def test_openllmetry_is_read() -> None:
             "gen_ai.completion.0.role": "assistant",
             "gen_ai.completion.0.content": "Three.",
             "gen_ai.completion.0.finish_reason": "end_turn",
+            "gen_ai.usage.prompt_tokens": 7,
+            "gen_ai.usage.completion_tokens": 2,
             "gen_ai.usage.cache_read_input_tokens": 5,
             "llm.usage.total_tokens": 9,
             "traceloop.association.properties.session_id": "s9",
@@ -159,8 +161,8 @@ async def test_openllmetry_is_read() -> None:
     assert (told.provider, told.session_id) == ("anthropic", "s9")
     assert (told.input_text, told.output_text) == ("And three?", "Three.")
     assert list(told.finish_reasons) == ["end_turn"]
-    assert told.cache_read_tokens == 5
-    assert not told.HasField("input_tokens")
+    assert (told.input_tokens, told.output_tokens, told.cache_read_tokens) == (7, 2, 5)
+    assert not told.HasField("reasoning_tokens")
     assert dict(told.tags) == {"service": "shop", "plan": "free"}
 
 

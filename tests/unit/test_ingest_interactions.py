@@ -1,5 +1,6 @@
 """POST /v1/interactions and /v1/spans: what is taken, what is refused and why."""
 
+import json
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from leeway_pb.v1.interaction_pb2 import InteractionCompleted
 from services.ingest.domain.interactions import KINDS, read_interaction
 from services.ingest.domain.messages import answer, messages_of, question
 from services.ingest.domain.spans import read_span
-from services.ingest.domain.usage import Totals, totals
+from services.ingest.domain.usage import read_usage
 from shared.clock import micros
 from shared.fields import Fields
 from shared.interactions import interaction_fact
@@ -199,13 +200,13 @@ def test_an_error_object_makes_the_status_an_error() -> None:
     [
         (
             {
-                "input_tokens": 9,
-                "output_tokens": 5,
-                "input_tokens_details": {"cached_tokens": 4},
-                "output_tokens_details": {"reasoning_tokens": 3},
+                "prompt_tokens": 9,
+                "completion_tokens": 5,
+                "prompt_tokens_details": {"cached_tokens": 4},
+                "completion_tokens_details": {"reasoning_tokens": 3},
             },
             "openai",
-            Totals(9, 5, cache_read_tokens=4, reasoning_tokens=3),
+            (9, 5, 4, None, 3),
         ),
         (
             {
@@ -215,25 +216,25 @@ def test_an_error_object_makes_the_status_an_error() -> None:
                 "output_tokens": 102,
             },
             "anthropic",
-            Totals(31_406, 102, cache_read_tokens=30_940, cache_write_tokens=460),
+            (31_406, 102, 30_940, 460, None),
         ),
         (
             {"promptTokenCount": 10, "candidatesTokenCount": 4, "thoughtsTokenCount": 6},
             "gemini",
-            Totals(10, 10, reasoning_tokens=6),
+            (10, 10, None, None, 6),
         ),
-        (
-            {"inputTokens": 10, "cacheReadInputTokens": 4, "outputTokens": 1},
-            "bedrock_converse_inclusive",
-            Totals(10, 1),
-        ),
-        ({"prompt_tokens": "many", "completion_tokens": -1}, "openai", Totals()),
+        ({"prompt_tokens": "many", "completion_tokens": -1}, "openai", (None,) * 5),
+        ({"prompt_tokens": 1}, "martian", (None,) * 5),
     ],
 )
-def test_totals_count_every_token_read(
-    usage: dict[str, Any], dialect: str, expected: Totals
+def test_totals_count_every_token_once(
+    usage: dict[str, Any], dialect: str, expected: tuple[int | None, ...]
 ) -> None:
-    assert totals(usage, dialect) == expected
+    told = read_usage(json.dumps(usage), dialect)
+
+    totals = (told.input_tokens, told.output_tokens, told.cache_read_tokens)
+    assert (*totals, told.cache_write_tokens, told.reasoning_tokens) == expected
+    assert (told.raw, told.dialect) == (json.dumps(usage), dialect)
 
 
 def test_the_question_is_the_last_thing_the_user_said() -> None:

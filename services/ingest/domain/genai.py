@@ -13,7 +13,7 @@ import orjson
 from services.ingest.domain.conversation import Conversation, conversation_of, parsed
 from services.ingest.domain.messages import answer, question
 from services.ingest.domain.spans import Span
-from services.ingest.domain.usage import tokens
+from services.ingest.domain.usage import read_usage
 from shared.fields import MAX_NAME, MAX_TAGS
 from shared.interactions import Content, Context, Interaction, Usage
 
@@ -41,33 +41,6 @@ _SESSION_NAMES = (
 )
 _USER_NAMES = ("user.id", "enduser.id", "traceloop.association.properties.user_id")
 _USAGE_PREFIXES = ("gen_ai.usage.", "llm.usage.", "llm.token_count.")
-_INPUT_TOKENS = (
-    "gen_ai.usage.input_tokens",
-    "gen_ai.usage.prompt_tokens",
-    "llm.usage.prompt_tokens",
-    "llm.token_count.prompt",
-)
-_OUTPUT_TOKENS = (
-    "gen_ai.usage.output_tokens",
-    "gen_ai.usage.completion_tokens",
-    "llm.usage.completion_tokens",
-    "llm.token_count.completion",
-)
-_CACHE_READ_TOKENS = (
-    "gen_ai.usage.cache_read.input_tokens",
-    "gen_ai.usage.cache_read_input_tokens",
-    "llm.token_count.prompt_details.cache_read",
-)
-_CACHE_WRITE_TOKENS = (
-    "gen_ai.usage.cache_creation.input_tokens",
-    "gen_ai.usage.cache_creation_input_tokens",
-    "llm.token_count.prompt_details.cache_write",
-)
-_REASONING_TOKENS = (
-    "gen_ai.usage.reasoning.output_tokens",
-    "gen_ai.usage.reasoning_tokens",
-    "llm.token_count.completion_details.reasoning",
-)
 _REQUEST = "gen_ai.request."
 _RENAMED = {"choice.count": "n", "stop_sequences": "stop"}
 _NOT_OPTIONS = frozenset({"model", "stream", "is_stream"})
@@ -114,27 +87,14 @@ def _text(span: Span, *names: str) -> str:
     return ""
 
 
-def _count(span: Span, names: tuple[str, ...]) -> int | None:
-    counts = (tokens(span.attributes.get(name)) for name in names)
-    return next((count for count in counts if count is not None), None)
-
-
 def _usage(span: Span) -> Usage:
     raw = {
         name: value for name, value in span.attributes.items() if name.startswith(_USAGE_PREFIXES)
     }
     if not raw:
         return Usage()
-    return Usage(
-        raw=orjson.dumps(raw).decode(),
-        dialect="otel",
-        service_tier=_text(span, "openai.response.service_tier"),
-        input_tokens=_count(span, _INPUT_TOKENS),
-        output_tokens=_count(span, _OUTPUT_TOKENS),
-        cache_read_tokens=_count(span, _CACHE_READ_TOKENS),
-        cache_write_tokens=_count(span, _CACHE_WRITE_TOKENS),
-        reasoning_tokens=_count(span, _REASONING_TOKENS),
-    )
+    tier = _text(span, "openai.response.service_tier")
+    return read_usage(orjson.dumps(raw).decode(), "otel", service_tier=tier)
 
 
 def _content(span: Span, talk: Conversation) -> Content:
@@ -219,7 +179,6 @@ def _error_type(span: Span) -> str:
 
 
 def _http_status(span: Span, error_type: str) -> int:
-    status = tokens(span.attributes.get("http.response.status_code"))
-    if status is None and _HTTP_STATUS.fullmatch(error_type):
-        status = int(error_type)
-    return status if status is not None and status <= 599 else 0
+    status = span.attributes.get("http.response.status_code")
+    found = _HTTP_STATUS.fullmatch(error_type if status is None else str(status))
+    return int(found[0]) if found else 0

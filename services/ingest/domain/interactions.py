@@ -6,7 +6,7 @@ from datetime import datetime
 
 from services.ingest.domain.messages import Message, answer, messages_of, question
 from services.ingest.domain.spans import hex_id
-from services.ingest.domain.usage import totals
+from services.ingest.domain.usage import read_usage
 from shared.fields import Fields, kind_of
 from shared.interactions import Content, Context, Interaction, Usage
 
@@ -72,19 +72,15 @@ def _usage(item: Fields) -> Usage:
     raw = item.json("usage")
     dialect = item.text("usage_dialect") or "openai"
     usage = item.raw("usage")
-    if not raw or not isinstance(usage, dict):
+    tier = usage.get("service_tier") if isinstance(usage, dict) else None
+    if not raw:
         return Usage()
-    total = totals(usage, dialect)
-    tier = usage.get("service_tier")
-    return Usage(
-        raw=raw,
-        dialect=dialect,
+    return read_usage(
+        raw,
+        dialect,
+        provider=item.text("provider"),
+        model=item.text("model"),
         service_tier=tier if isinstance(tier, str) else "",
-        input_tokens=total.input_tokens,
-        output_tokens=total.output_tokens,
-        cache_read_tokens=total.cache_read_tokens,
-        cache_write_tokens=total.cache_write_tokens,
-        reasoning_tokens=total.reasoning_tokens,
     )
 
 
