@@ -7,6 +7,7 @@ import numpy as np
 
 from services.drift.detectors.catalogue import new_detector
 from services.drift.detectors.detector import Detection, Detector, Floats
+from services.drift.detectors.embedding.calibration import Effort
 from services.drift.trail import Label, Trail
 
 
@@ -52,6 +53,7 @@ class Policy:
     cooldown: int
     relearn_after: int = 0
     seed: int = 0
+    effort: Effort = field(default_factory=Effort)
 
     def reference_rows(self, key: StreamKey) -> int:
         """How many rows a stream learns from."""
@@ -104,7 +106,7 @@ class Stream:
             self.reference.append(observation.value)
             self.trail.add(_label(observation))
         if len(self.reference) == wanted:
-            detector = new_detector(self.key.feature, self.policy.seed)
+            detector = new_detector(self.key.feature, self.policy.seed, self.policy.effort)
             detector.fit(np.array(self.reference)).calibrate(self.policy.target_run_length)
             self._turn(detector)
         return len(taken)

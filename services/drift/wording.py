@@ -1,5 +1,6 @@
 """A finding in one sentence that a person understands."""
 
+from services.drift.detectors.detector import Detection
 from services.drift.domain import Finding
 
 _LONGEST_QUOTE = 80
@@ -21,12 +22,12 @@ def _claim(finding: Finding) -> str:
     match found.direction:
         case "new":
             return (
-                f"New kind of input: {found.after:.0%} of the last {found.window} inputs lie outside "
-                f"what the reference covers ({found.before:.0%} did there)"
+                f"New kind of input: {_share(found)} lie outside what the reference covers "
+                f"({found.before:.0%} did there)"
             )
         case "surge":
             return (
-                f"Surge of a known kind of input: {found.after:.0%} of the last {found.window} inputs, "
+                f"Surge of a known kind of input: {_share(found)}, "
                 f"against {found.before:.0%} in the reference"
             )
         case "shift":
@@ -36,6 +37,10 @@ def _claim(finding: Finding) -> str:
             )
         case _:
             return _number_claim(finding)
+
+
+def _share(found: Detection) -> str:
+    return f"{found.after:.0%} of the last {found.window} inputs"
 
 
 def _number_claim(finding: Finding) -> str:

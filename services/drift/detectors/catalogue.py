@@ -1,6 +1,7 @@
 """Which detector watches which feature."""
 
 from services.drift.detectors.detector import Detector
+from services.drift.detectors.embedding.calibration import Effort
 from services.drift.detectors.embedding.detector import EmbeddingDetector
 from services.drift.detectors.rates import RateDetector
 from services.drift.detectors.scores import ScoreDetector
@@ -8,10 +9,10 @@ from services.drift.detectors.scores import ScoreDetector
 EMBEDDING = "embedding"
 
 
-def new_detector(feature: str, seed: int) -> Detector:
+def new_detector(feature: str, seed: int, effort: Effort) -> Detector:
     """A detector of the feature's kind, not fitted: rates are yes or no, other numbers in [0, 1]."""
     if feature == EMBEDDING:
-        return EmbeddingDetector(seed=seed)
+        return EmbeddingDetector(seed=seed, effort=effort)
     return RateDetector() if feature.endswith("_rate") else ScoreDetector()
 
 

@@ -14,9 +14,9 @@ from services.drift.detectors.embedding.whitening import Whitening, hold_out
 _CENTROID_SHARE = 1 / 3  # of the reference builds the centroids, the rest measures them
 _ROWS_PER_TOPIC = 8
 _MOST_HELD_OUT = 1500
-_LEAST_DEVIATION = (
-    0.05  # of a log score: rows that are all alike do not make every other row an outlier
-)
+# Of a log score: where rows are all alike, not every other row is an outlier.
+_LEAST_DEVIATION = 0.05
+_COPIES = 1e-3  # of the reference's variance: nearer than this, rows are copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,11 @@ class Baseline:
         whitening = Whitening.fit(rows)
         held_out = hold_out(whitening, rows, measured)
         distances = squared_distances(rows[measured], centroids).min(axis=1)
-        logs = log_scores(held_out.norms, distances)
+        spread = float(rows.var(axis=0).sum())
+        floors = _COPIES * np.array([rows.shape[1], max(spread, 1e-9)])
+        logs = log_scores(held_out.norms, distances, floors)
         deviations = np.maximum(logs.std(axis=0), _LEAST_DEVIATION)
-        lens = Lens(whitening, centroids, logs.mean(axis=0), deviations)
+        lens = Lens(whitening, centroids, floors, logs.mean(axis=0), deviations)
         topics = nearest(rows[measured], centroids)
         scores = lens.standardise(held_out.norms, distances)
         cells = Cells.of(topic_counts(topics, len(centroids)), Tail.fit(scores))

@@ -13,6 +13,7 @@ from services.drift.detectors.detector import Doubles, Floats, Integers
 from services.drift.detectors.embedding.baseline import Unseen
 from services.drift.detectors.embedding.cells import CELLS, LONGEST_WINDOW, MEAN_WINDOWS, Cells
 
+_FINEST = 0.05  # standard deviations of a cell: what lies closer is told apart by rounding alone
 _LEVELS = (3e-2, 3e-3, 3e-4)  # the tail probabilities through which a cell's scale is drawn
 
 
@@ -41,8 +42,9 @@ class Scale:
     def fit(cls, cells: Floats) -> "Scale":
         """The scale of cells (n, cells) of null rows."""
         first, second, third = np.quantile(cells, [1 - p for p in _LEVELS], axis=0).astype(float)
-        near = np.maximum(second - first, 1e-6)
-        far = np.maximum(third - first, near + 1e-6)
+        finest = _FINEST * cells.std(axis=0, dtype=np.float64) + 1e-6
+        near = np.maximum(second - first, finest)
+        far = np.maximum(third - first, near + finest)
         step = float(np.log(_LEVELS[0] / _LEVELS[1]))
         squared = np.maximum((2 * step / far - step / near) / (far - near), 0)
         return cls(first, (2 * step - squared * far**2) / far, squared)

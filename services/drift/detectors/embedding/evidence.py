@@ -43,7 +43,8 @@ def explain(recent: Features, strangeness: Doubles, cells: Cells) -> Change:
     surges = _surprises(cells.counts, topics, rows, window)
     novelty = float(share_surprise(cells.tail.outside, rows, window)[int(outside.sum())])
     grown = int(surges.argmax())
-    if novelty > _CONVINCING and novelty >= surges[grown] / 2:
+    far = winner.block in ("tail", "score") and outside.any()
+    if far or (novelty > _CONVINCING and novelty >= surges[grown] / 2):
         direction, chosen = "new", outside
         before, after = cells.tail.outside / rows, float(outside.mean())
     elif surges[grown] > _CONVINCING + np.log(len(surges)):

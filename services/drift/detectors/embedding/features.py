@@ -11,7 +11,6 @@ from services.drift.detectors.embedding.whitening import Whitening
 
 NO_TOPIC = -1  # of a blank row, which says nothing in any statistic
 FURTHEST_SCORE = 50.0  # standard deviations
-_TINY = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +52,15 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Lens:
-    """From a vector to its features: the whitening map, the centroids, and the scale of the scores."""
+    """From a vector to its features: the whitening map, the centroids, and the scale of the scores.
+
+    `floors` (2,) are a squared length and a squared distance that count as none at all: among rows that
+    are copies of each other the rest is rounding.
+    """
 
     whitening: Whitening
     centroids: Floats  # (k, d)
+    floors: Doubles  # (2,)
     means: Doubles  # (2,)
     deviations: Doubles  # (2,)
 
@@ -73,14 +77,14 @@ class Lens:
 
     def standardise(self, norms: npt.ArrayLike, distances: npt.ArrayLike) -> Doubles:
         """Squared lengths and squared distances as standardised scores (n, 2)."""
-        scores = (log_scores(norms, distances) - self.means) / self.deviations
+        scores = (log_scores(norms, distances, self.floors) - self.means) / self.deviations
         return np.asarray(np.clip(scores, -FURTHEST_SCORE, FURTHEST_SCORE))
 
 
-def log_scores(norms: npt.ArrayLike, distances: npt.ArrayLike) -> Doubles:
-    """The logarithms of squared lengths and squared distances, finite for 0."""
+def log_scores(norms: npt.ArrayLike, distances: npt.ArrayLike, floors: Doubles) -> Doubles:
+    """The logarithms of squared lengths and squared distances, none below its floor."""
     both = np.stack([np.asarray(norms, np.float64), np.asarray(distances, np.float64)], axis=1)
-    return np.asarray(np.log(np.maximum(both, _TINY)))
+    return np.asarray(np.log(np.maximum(both, floors)))
 
 
 def topic_counts(topics: npt.NDArray[np.int16] | Integers, number: int) -> Integers:

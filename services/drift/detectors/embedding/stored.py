@@ -23,6 +23,7 @@ def baseline_arrays(baseline: Baseline, calibration: Calibration) -> dict[str, n
         "projection": lens.whitening.projection,
         "shrinkage": lens.whitening.shrinkage,
         "centroids": lens.centroids,
+        "floors": lens.floors,
         "means": lens.means,
         "deviations": lens.deviations,
         "counts": baseline.cells.counts,
@@ -43,6 +44,7 @@ def stored_baseline(arrays: Mapping[str, npt.NDArray[np.generic]]) -> tuple[Base
     lens = Lens(
         whitening,
         arrays["centroids"].astype(np.float32),
+        vectors["floors"],
         vectors["means"],
         vectors["deviations"],
     )

@@ -9,8 +9,9 @@ from services.drift.detectors.detector import Doubles
 
 TAIL_SHARE = 0.1
 OUTSIDE_SHARE = 0.01
+_STEP = 0.05  # standard deviations: copies of a row at the very point are not beyond it
 _LARGEST = 25.0
-_LEAST_EXCESS = 1e-3
+_LEAST_EXCESS = 0.2  # standard deviations: a reference of copies has no tail at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +35,14 @@ class Tail:
     @classmethod
     def fit(cls, scores: Doubles) -> "Tail":
         """The tail of reference scores (n, 2)."""
-        begins = np.quantile(scores, 1 - TAIL_SHARE, axis=0)
+        begins = np.quantile(scores, 1 - TAIL_SHARE, axis=0) + _STEP
         above = [column[column > 0] for column in (scores - begins).T]
         excess = np.array([max(a.mean(), _LEAST_EXCESS) if a.size else 1.0 for a in above])
         spread = np.array([max(a.var(), _LEAST_EXCESS**2) if a.size else 1.0 for a in above])
         shape = np.clip(0.5 * (1 - excess**2 / spread), -0.15, 0.3)
         shape = np.where(np.abs(shape) < 1e-3, 1e-3, shape)
         weights = _weights(scores, begins, excess)
-        edges = np.quantile(scores, 1 - OUTSIDE_SHARE, axis=0)
+        edges = np.quantile(scores, 1 - OUTSIDE_SHARE, axis=0) + _STEP
         return cls(
             begins,
             excess,
