@@ -1,0 +1,108 @@
+"""What may be asked of the registry over HTTP: bodies and queries, checked as a whole."""
+
+from datetime import UTC, timedelta
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+
+from shared.config import KeyConfig
+from shared.config.kinds import ID_PATTERN, NAME_PATTERN
+from shared.errors import Invalid
+from shared.http import json_object, read_body
+
+MAX_BODY_BYTES = 64 * 1024
+
+Id = Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
+Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
+Scope = Literal["serve", "ingest", "feedback", "read", "admin"]
+Moment = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ListQuery(_Strict):
+    """A page of a list; operators may name a tenant."""
+
+    tenant: Id | None = None
+    limit: int = Field(default=100, ge=1, le=1_000)
+    after: str = Field(default="", max_length=256)
+
+
+class TenantBody(_Strict):
+    """A new tenant."""
+
+    tenant: Id
+    name: str = Field(default="", max_length=256)
+    content: Literal["full", "redacted", "hash", "none"] = "full"
+
+
+class ProjectBody(_Strict):
+    """A new project; the tenant is the caller's own unless an operator names another."""
+
+    tenant: Id | None = None
+    project: Id
+
+
+class EnvironmentBody(_Strict):
+    """A new environment; the tenant is the caller's own unless an operator names another."""
+
+    tenant: Id | None = None
+    environment: Id
+
+
+class KeyBody(_Strict):
+    """A new key; the tenant is the caller's own unless an operator names another."""
+
+    tenant: Id | None = None
+    name: Name
+    scopes: list[Scope] = Field(min_length=1)
+    project: Id = "default"
+    environment: Id = "production"
+    expires_at: Moment | None = None
+
+    def wish(self) -> KeyConfig:
+        """The key as the registry is asked for it."""
+        return KeyConfig(
+            name=self.name,
+            scopes=tuple(dict.fromkeys(self.scopes)),
+            project=self.project,
+            environment=self.environment,
+            expires_at=self.expires_at,
+        )
+
+
+class RotateBody(_Strict):
+    """For how long the old key still opens: a day unless said otherwise, a month at most."""
+
+    overlap_seconds: int = Field(default=86_400, ge=0, le=31 * 86_400)
+
+    @property
+    def overlap(self) -> timedelta:
+        return timedelta(seconds=self.overlap_seconds)
+
+
+B = TypeVar("B", bound=BaseModel)
+
+
+async def body_of(request: Request, of: type[B]) -> B:
+    """The request's body; raises `Invalid` with every fault."""
+    return _checked(json_object(await read_body(request, MAX_BODY_BYTES) or b"{}"), of)
+
+
+def query_of(request: Request) -> ListQuery:
+    """The request's query; raises `Invalid` with every fault."""
+    return _checked(dict(request.query_params), ListQuery)
+
+
+def _checked(value: dict[str, object], of: type[B]) -> B:
+    try:
+        return of.model_validate(value)
+    except ValidationError as error:
+        faults = tuple(
+            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+            for fault in error.errors(include_url=False, include_input=False)
+        )
+        raise Invalid(f"The request has a fault in {faults[0]}.", faults=faults) from error
