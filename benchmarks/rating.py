@@ -119,7 +119,7 @@ def rated_per_second(cases: Sequence[Case]) -> float:
 
 def read_case(line: Mapping[str, Any]) -> Case:
     """A case from its JSON."""
-    provider, model, prices = line["provider"], line["model"], line["prices"]
+    provider, model, prices = line["provider"], line["model"], line["prices"] or {}
     contracts = {}
     if "contract" in prices:
         contracts[provider, model] = _contract(prices["contract"])
@@ -175,7 +175,7 @@ def _sheets(prices: Mapping[str, Any], sheet: Sheet) -> Iterator[Sheet]:
         steps = tuple(Step(step["above"], _rates(step["prices"])) for step in prices["tiers"])
         marginal = prices.get("tier_mode", "cliff") == "marginal"
         yield replace(sheet, steps=steps, marginal=marginal)
-    else:
+    elif prices:
         yield replace(sheet, steps=(Step(0, _rates(prices)),))
 
 

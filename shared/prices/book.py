@@ -5,7 +5,7 @@ Rows are grouped into sheets: all classes of one (provider, model, service tier)
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, time
+from datetime import UTC, datetime, time
 from decimal import Decimal
 
 from shared.prices.contract import Contract
@@ -178,7 +178,7 @@ class Book:
             raise NoPrice("no_row_for_model")
         if service_tier not in tiers:
             raise NoPrice(f"no_row_for_tier:{service_tier}")
-        clock = at.time()
+        clock = at.astimezone(UTC).time()
         valid = [
             sheet
             for sheet in tiers[service_tier]

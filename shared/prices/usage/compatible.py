@@ -11,26 +11,27 @@ from shared.prices.usage.counts import (
     MAX_REPORTED_USD,
     Counts,
     Metered,
+    Quantity,
     disjoint,
     require,
     require_total,
 )
-from shared.prices.usage.openai import chat, input_classes, output_classes
+from shared.prices.usage.openai import any_shape, chat, input_classes, output_classes, responses
 
 _TICKS_DECIMALS = 10  # xAI bills in ticks of 1e-10 USD
 
 
 def deepseek(usage: Counts) -> Metered:
     """DeepSeek: the prompt is cache hits plus misses, both at the top level."""
-    if "prompt_cache_hit_tokens" not in usage and "prompt_cache_miss_tokens" not in usage:
-        return chat(usage)
+    hit, miss = usage.given("prompt_cache_hit_tokens"), usage.given("prompt_cache_miss_tokens")
     prompt, completion = usage.required("prompt_tokens"), usage.count("completion_tokens")
-    hit, miss = usage.count("prompt_cache_hit_tokens"), usage.count("prompt_cache_miss_tokens")
+    if hit is None:
+        return chat(usage)
     cached = usage.part("prompt_tokens_details").given("cached_tokens")
-    require(hit + miss == prompt and cached in (None, hit), "cache_split_mismatch")
+    require(miss in (None, prompt - hit) and cached in (None, hit), "cache_split_mismatch")
     require_total(usage.given("total_tokens"), prompt + completion)
     return Metered(
-        disjoint([("fresh_input", miss), ("cache_read", hit)])
+        disjoint([("fresh_input", prompt - hit), ("cache_read", hit)])
         | output_classes(completion, usage.part("completion_tokens_details"))
     )
 
@@ -53,19 +54,12 @@ def mistral(usage: Counts) -> Metered:
 
 
 def xai(usage: Counts) -> Metered:
-    """xAI: reasoning is outside the completion, and `cost_in_usd_ticks` is the bill itself."""
-    prompt, completion = usage.required("prompt_tokens"), usage.count("completion_tokens")
-    details = usage.part("completion_tokens_details")
-    reasoning = details.count("reasoning_tokens")
-    require_total(usage.given("total_tokens"), prompt + completion + reasoning)
+    """xAI: a chat's reasoning is outside its completion, and `cost_in_usd_ticks` is the bill itself."""
+    tokens = responses(usage).tokens if "input_tokens" in usage else _xai_chat(usage)
+    sources = disjoint([("search_source", usage.count("num_sources_used"))])
     ticks = usage.given("cost_in_usd_ticks", MAX_REPORTED_USD * 10**_TICKS_DECIMALS)
-    tokens = (
-        input_classes(prompt, usage.part("prompt_tokens_details"))
-        | output_classes(completion + reasoning, details)
-        | disjoint([("search_source", usage.count("num_sources_used"))])
-    )
     usd = None if ticks is None else EXACT.scaleb(Decimal(ticks), -_TICKS_DECIMALS)
-    return Metered(tokens, reported_usd=usd)
+    return Metered({**tokens, **sources}, reported_usd=usd)
 
 
 def openrouter(usage: Counts) -> Metered:
@@ -75,4 +69,14 @@ def openrouter(usage: Counts) -> Metered:
         upstream = usage.part("cost_details").usd("upstream_inference_cost")
         require(upstream is not None, "missing_count:upstream_inference_cost")
         charged = EXACT.add(charged, upstream or Decimal(0))
-    return replace(chat(usage), reported_usd=charged)
+    return replace(any_shape(usage), reported_usd=charged)
+
+
+def _xai_chat(usage: Counts) -> dict[str, Quantity]:
+    prompt, completion = usage.required("prompt_tokens"), usage.count("completion_tokens")
+    details = usage.part("completion_tokens_details")
+    reasoning = details.count("reasoning_tokens")
+    require_total(usage.given("total_tokens"), prompt + completion + reasoning)
+    return input_classes(prompt, usage.part("prompt_tokens_details")) | output_classes(
+        completion + reasoning, details
+    )

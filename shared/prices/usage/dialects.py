@@ -112,8 +112,8 @@ _DIALECTS: Mapping[str, Dialect] = {
     "openai_duration": Dialect(openai.duration),
     "anthropic": Dialect(anthropic.messages, streams.message_events, placeholder_output=True),
     "gemini": Dialect(gemini.generate_content, streams.content_chunks, rename=gemini.camel_names),
-    "bedrock_converse": Dialect(bedrock.converse),
-    "bedrock_converse_inclusive": Dialect(bedrock.converse_inclusive),
+    "bedrock_converse": Dialect(bedrock.converse, streams.converse_events),
+    "bedrock_converse_inclusive": Dialect(bedrock.converse_inclusive, streams.converse_events),
     "deepseek": _CHAT(compatible.deepseek),
     "mistral": _CHAT(compatible.mistral),
     "xai_chat": _CHAT(compatible.xai),
@@ -138,8 +138,11 @@ _OWN_PROTOCOL: Mapping[str, str] = {
 }
 _SYNONYMS: Mapping[str, str] = {
     "azure": "openai",
+    "gemini_live": "gemini",
+    "openai_completions": "openai_chat",
+    "openai_images": "openai_responses",
+    "openai_transcriptions": "openai",
     "google": "gemini",
     "xai": "xai_chat",
     "bedrock_openai": "bedrock_converse_inclusive",
-    "openai_completions": "openai_chat",
 }

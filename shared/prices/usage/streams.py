@@ -49,7 +49,7 @@ def message_events(events: Sequence[Event]) -> Folded:
             before = usage if ended else {**usage, "output_tokens": 0}
             _require_growth(before, delta, _MESSAGE_COUNTERS)
             usage |= {name: value for name, value in delta.items() if value is not None}
-            ended = True
+            ended = ended or delta.get("output_tokens") is not None
     if not usage:
         raise UsageMissing("stream_without_usage")
     return Folded(usage, ended)
@@ -61,6 +61,12 @@ def content_chunks(events: Sequence[Event]) -> Folded:
     usage = _last_of(usages, ("promptTokenCount", "candidatesTokenCount"))
     ended = any(candidate.get("finishReason") for e in events for candidate in _choices(e))
     return Folded(usage, ended)
+
+
+def converse_events(events: Sequence[Event]) -> Folded:
+    """Bedrock ConverseStream: the `metadata` event, which is the last, carries the usage."""
+    usages = [u for event in events if (u := _object(_object(event, "metadata"), "usage"))]
+    return Folded(_last_of(usages, ("inputTokens", "outputTokens")), ended=True)
 
 
 def _is_last_chunk(event: Event) -> bool:

@@ -1,0 +1,142 @@
+"""Interactions in, rated usage out: one fact each, the same fact for the same interaction."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from leeway_pb.v1.interaction_pb2 import Attempt
+from leeway_pb.v1.usage_pb2 import UsageRated
+
+from services.billing.stream import Rater
+from shared.clock import SimulatedClock, micros
+from shared.config import Config
+from shared.ids import derived_id
+from shared.prices.seed import installed_book, read_seed
+from tests.builders import INTERACTION_ID, NOW, a_fact, a_record, an_interaction_completed
+
+USAGE = '{"prompt_tokens":7,"completion_tokens":2,"total_tokens":9}'
+BOOK = installed_book(Config(), read_seed())
+
+
+def a_rater() -> Rater:
+    return Rater(BOOK, SimulatedClock(NOW))
+
+
+async def usage_of(**changes: object) -> UsageRated:
+    told = {"usage_json": USAGE, "usage_dialect": "openai", **changes}
+    record = a_record(a_fact(an_interaction_completed(**told)))
+    effect = await a_rater().handle([record])
+    assert not effect.dead_letters
+    return UsageRated.FromString(effect.facts[0].value)
+
+
+async def test_an_interaction_becomes_an_exactly_rated_usage() -> None:
+    usage = await usage_of(tags={"team": "search"})
+
+    assert usage == UsageRated(
+        usage_id=INTERACTION_ID,
+        interaction_id=INTERACTION_ID,
+        tenant="acme",
+        project="default",
+        environment="production",
+        key_id="k0000001",
+        provider="demo",
+        request_model="demo",
+        response_model="demo-1",
+        status="priced",
+        cost_usd="0.00000225",
+        tokens={"fresh_input": 7, "output": 2},
+        cost_by_class_usd={"fresh_input": "0.00000105", "output": "0.0000012"},
+        price_ids={
+            "fresh_input": "genai-prices-0.2.3/demo/demo/default/always/0/fresh_input",
+            "output": "genai-prices-0.2.3/demo/demo/default/always/0/output",
+        },
+        started_at_us=micros(NOW) - 1_000_000,
+        rated_at_us=micros(NOW),
+        tags={"team": "search"},
+    )
+
+
+async def test_a_repeated_interaction_is_charged_once() -> None:
+    interaction = an_interaction_completed(usage_json=USAGE, usage_dialect="openai")
+    records = [a_record(a_fact(interaction), seq=seq) for seq in (1, 2)]
+
+    together = await a_rater().handle(records)
+    later = await a_rater().handle(records[1:])
+
+    assert len(together.facts) == 1
+    assert together.facts[0] == later.facts[0]
+    assert together.facts[0].event_id == derived_id("usage", INTERACTION_ID)
+
+
+async def test_the_upstream_that_answered_is_the_one_that_is_priced() -> None:
+    attempts = [
+        Attempt(provider="anthropic", model="claude-opus-4-5", status="error"),
+        Attempt(provider="openai", model="gpt-4o-mini", status="ok"),
+    ]
+
+    usage = await usage_of(provider="openai", response_model="unheard-of", attempts=attempts)
+
+    assert Decimal(usage.cost_usd) == (7 * Decimal("0.15") + 2 * Decimal("0.6")) / 1_000_000
+
+
+async def test_what_cannot_be_priced_has_no_cost_at_all() -> None:
+    usage = await usage_of(provider="nobody", request_model="nothing", response_model="")
+
+    assert (usage.status, usage.reason) == ("no_price", "no_row_for_model")
+    assert not usage.HasField("cost_usd")
+    assert dict(usage.tokens) == {"fresh_input": 7, "output": 2}
+
+
+async def test_a_decision_of_a_classical_model_is_not_metered() -> None:
+    usage = await usage_of(kind="predict", usage_json="", decision="approve")
+
+    assert (usage.status, usage.reason) == ("no_usage", "not_metered")
+
+
+async def test_an_interrupted_answer_is_priced_as_far_as_it_is_known() -> None:
+    raw = '{"input_tokens":1000,"output_tokens":1}'
+    interaction = an_interaction_completed(
+        provider="anthropic",
+        response_model="claude-sonnet-4-5",
+        usage_json=raw,
+        usage_dialect="anthropic",
+        streaming=True,
+    )
+    interaction.status = "interrupted"
+    del interaction.finish_reasons[:]
+    interaction.output_tokens = 40  # the deltas that the gateway passed on
+
+    effect = await a_rater().handle([a_record(a_fact(interaction))])
+    usage = UsageRated.FromString(effect.facts[0].value)
+
+    assert (usage.status, usage.reason) == ("partial", "output_estimated")
+    assert usage.cost_usd == "0.0036"
+
+
+async def test_seconds_of_audio_are_charged_and_are_no_tokens() -> None:
+    usage = await usage_of(
+        provider="openai",
+        response_model="whisper-1",
+        usage_json='{"type":"duration","seconds":12.34}',
+    )
+
+    assert (usage.cost_usd, dict(usage.tokens)) == ("0.001234", {})
+
+
+async def test_a_record_that_is_no_interaction_is_a_dead_letter() -> None:
+    good = a_record(a_fact(an_interaction_completed()))
+    bad = [
+        replace(good, value=b"\xff"),
+        replace(good, value=b""),
+        replace(good, value=an_interaction_completed(started_at_us=2**62).SerializeToString()),
+    ]
+
+    effect = await a_rater().handle([*bad, good])
+
+    assert len(effect.facts) == 1
+    assert [letter.record for letter in effect.dead_letters] == bad
+    assert [letter.reason.split(":")[0] for letter in effect.dead_letters] == [
+        "The value is no InteractionCompleted",
+        "The interaction names no tenant or has no id.",
+        "started_at_us is no time",
+    ]
