@@ -80,7 +80,8 @@ def parse(text: str) -> Value | None:
         raise Unreadable(line, "not valid YAML: a control character.") from error
     except YAMLError as error:
         raise Unreadable(1, "not valid YAML.") from error
-    return None if root is None else Value(root, "")
+    value = None if root is None else Value(root, "")
+    return None if value is None or value.type == "null" else value
 
 
 def _refuse_aliases_and_depth(text: str) -> None:

@@ -12,7 +12,9 @@ from shared.config.reading import Reading, suggestion
 T = TypeVar("T")
 D = TypeVar("D")
 
-_SECRET_NAME = re.compile(r"(?:^|_)(?:key|secret|token|password|authorization)$", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"(?:^|[_-])(?:(?:api)?key|secret|token|password|authorization|cookie)$", re.IGNORECASE
+)
 _TYPE_NAMES = {
     "map": "a mapping",
     "seq": "a list",

@@ -1,0 +1,353 @@
+"""leeway.yaml is valid as a whole, or every fault is told with its line and its path."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from shared.config import Config, KeyConfig, ModelConfig, ProviderConfig, RouteConfig, TenantConfig
+from shared.config.loader import load_config
+from shared.errors import Invalid
+from shared.tokens import new_token
+
+DEMO_PROVIDER = ProviderConfig("demo", "demo")
+DEMO_MODEL = ModelConfig("demo", (RouteConfig("demo", "demo"),))
+
+
+class File:
+    """A leeway.yaml in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "leeway.yaml"
+
+    def load(self, text: str, **environ: str) -> Config:
+        self._path.write_text(dedent(text).lstrip("\n"))
+        return load_config(self._path, environ)
+
+    def faults(self, text: str, **environ: str) -> list[str]:
+        with pytest.raises(Invalid) as caught:
+            self.load(text, **environ)
+        return list(caught.value.faults)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> File:
+    return File(tmp_path)
+
+
+def test_without_a_file_there_is_a_demo_and_a_first_tenant() -> None:
+    config = load_config(None, {})
+
+    assert config.providers == (DEMO_PROVIDER,)
+    assert config.models == (DEMO_MODEL,)
+    assert config.tenants == (
+        TenantConfig(
+            "default", keys=(KeyConfig("first", ("serve", "ingest", "feedback", "read")),)
+        ),
+    )
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n", "{}\n"])
+def test_an_empty_file_is_no_file(file: File, text: str) -> None:
+    assert file.load(text) == load_config(None, {})
+
+
+def test_the_whole_shape_is_read(file: File) -> None:
+    config = file.load(
+        """
+        providers:
+          - name: up
+            kind: openai
+            base_url: http://localhost:8000/v1/
+            api_key: ${UP_KEY}
+            options:
+              max_tokens: 100
+              pace: 1.5
+              stream_usage: false
+              headers:
+                authorization: ${UP_KEY}
+        models:
+          - name: smart
+            routes:
+              - {provider: up, model: big, weight: 3}
+              - {provider: demo, model: demo}
+            fallbacks: [demo]
+        tenants:
+          - tenant: acme
+            name: Acme
+            content: redacted
+            projects: [web, batch]
+            environments: [staging]
+            sql_password: ${SQL}
+            keys:
+              - name: ci
+                scopes: [ingest]
+                project: batch
+                expires_at: 2027-01-31T02:00:00+02:00
+        alerts:
+          allow_networks: [10.0.0.0/8]
+          channels:
+            - name: hook
+              kind: webhook
+              url: https://hooks.example.com/a?b=1
+              secret: ${HOOK}
+          rules:
+            - name: dear
+              when: spend
+              threshold: 12.50
+              window_seconds: 1h
+              renotify_seconds: 600
+              channels: [hook]
+              tenant: acme
+        prices:
+          - provider: up
+            model: big
+            rates_per_million_usd: {fresh_input: 1.10, output: 3}
+        """,
+        UP_KEY="u",
+        SQL="s",
+        HOOK="h",
+    )
+
+    up = config.providers[0]
+    assert up.base_url == "http://localhost:8000/v1"
+    assert up.api_key == "${UP_KEY}"
+    assert up.options == {
+        "max_tokens": 100,
+        "pace": 1.5,
+        "stream_usage": False,
+        "headers": {"authorization": "${UP_KEY}"},
+    }
+    assert config.models[0] == ModelConfig(
+        "smart", (RouteConfig("up", "big", 3), RouteConfig("demo", "demo")), ("demo",)
+    )
+    tenant = config.tenants[0]
+    assert tenant.keys == (
+        KeyConfig("ci", ("ingest",), "batch", "staging", "", datetime(2027, 1, 31, tzinfo=UTC)),
+    )
+    assert (tenant.content, tenant.sql_password) == ("redacted", "${SQL}")
+    assert config.channels[0].options == {
+        "url": "https://hooks.example.com/a?b=1",
+        "secret": "${HOOK}",
+    }
+    rule = config.rules[0]
+    assert (rule.threshold, rule.window_seconds, rule.renotify_seconds) == (
+        Decimal("12.50"),
+        3600,
+        600,
+    )
+    assert config.prices[0].rates_per_million_usd == {
+        "fresh_input": Decimal("1.10"),
+        "output": Decimal(3),
+    }
+    assert config.webhook_allow == ("10.0.0.0/8",)
+    assert config.secret("${UP_KEY}") == "u"
+    assert config.secret("") == ""
+
+
+def test_the_files_own_demo_wins_over_the_built_in(file: File) -> None:
+    config = file.load(
+        """
+        providers: [{name: demo, kind: openai}]
+        models: [{name: demo, routes: [{provider: demo, model: x}]}]
+        """
+    )
+
+    assert [provider.kind for provider in config.providers] == ["openai"]
+    assert [model.routes[0].model for model in config.models] == ["x"]
+
+
+def test_the_demo_can_be_switched_off(file: File) -> None:
+    config = file.load("demo: false\n")
+
+    assert (config.providers, config.models) == ((), ())
+
+
+def test_every_fault_of_a_file_is_told_at_once_in_the_order_of_lines(file: File) -> None:
+    assert file.faults(
+        """
+        providers:
+          - name: up
+            kind: opnai
+            api_key: ${UNSET}
+          - name: up
+            kind: openai
+            colour: red
+        models:
+          - name: smart
+            routes:
+              - {provider: upp, model: big, weight: 0}
+            fallbacks: [missing]
+        demo: maybe
+        """
+    ) == [
+        "leeway.yaml:3: providers[0].kind: expected one of openai, anthropic, demo, not 'opnai'.",
+        "leeway.yaml:4: providers[0].api_key: the environment variable UNSET is not set.",
+        "leeway.yaml:5: providers[1].name: the provider 'up' is already defined on line 2.",
+        (
+            "leeway.yaml:7: providers[1].colour: there is no such key "
+            "(there is: api_key, base_url, kind, name, options)."
+        ),
+        (
+            "leeway.yaml:11: models[0].routes[0].provider: "
+            "there is no provider 'upp'; did you mean 'up'?"
+        ),
+        (
+            "leeway.yaml:11: models[0].routes[0].weight: "
+            "expected a whole number from 1 to 1000000, not '0'."
+        ),
+        (
+            "leeway.yaml:12: models[0].fallbacks[0]: "
+            "there is no model 'missing' (there is: demo, smart)."
+        ),
+        "leeway.yaml:13: demo: expected true or false, not a text.",
+    ]
+
+
+def test_a_cycle_of_fallbacks_is_told_once_with_its_way(file: File) -> None:
+    assert file.faults(
+        """
+        models:
+          - name: a
+            routes: [{provider: demo, model: demo}]
+            fallbacks: [b]
+          - name: b
+            routes: [{provider: demo, model: demo}]
+            fallbacks: [c]
+          - name: c
+            routes: [{provider: demo, model: demo}]
+            fallbacks: [a]
+          - name: d
+            routes: [{provider: demo, model: demo}]
+            fallbacks: [d]
+        """
+    ) == [
+        "leeway.yaml:4: models[0].fallbacks: the model falls back to itself: a -> b -> c -> a.",
+        "leeway.yaml:13: models[3].fallbacks: the model falls back to itself: d -> d.",
+    ]
+
+
+def test_a_secret_in_clear_is_refused_and_not_repeated(file: File) -> None:
+    faults = file.faults(
+        """
+        providers:
+          - name: up
+            kind: openai
+            api_key: sk-very-secret
+            options: {headers: {x-api-key: a, authorization: sk-very-secret, other_token: 12345}}
+        alerts:
+          channels:
+            - {name: s, kind: slack, url: "https://hooks.slack.com/very-secret"}
+        """
+    )
+
+    assert [fault.split(": ")[1] for fault in faults] == [
+        "providers[0].api_key",
+        "providers[0].options.headers.authorization",
+        "providers[0].options.headers.other_token",
+        "providers[0].options.headers.x-api-key",
+        "alerts.channels[0].url",
+    ]
+    assert all("secret must be a reference like ${NAME}" in fault for fault in faults)
+    assert "very-secret" not in "".join(faults)
+
+
+def test_a_reference_stands_only_where_a_secret_does(file: File) -> None:
+    assert file.faults("tenants: [{tenant: acme, name: '${NAME}'}]\n", NAME="x") == [
+        "leeway.yaml:1: tenants[0].name: a ${NAME} reference stands only where a secret does."
+    ]
+
+
+def test_a_configuration_that_is_printed_shows_no_secret(file: File) -> None:
+    config = file.load("tenants: [{tenant: acme, sql_password: '${SQL}'}]\n", SQL="hunter2")
+
+    assert "hunter2" not in repr(config)
+
+
+def test_a_whole_key_must_be_well_formed(file: File) -> None:
+    text = """
+        tenants:
+          - tenant: acme
+            keys:
+              - name: ci
+                scopes: [serve]
+                secret: ${KEY}
+        """
+    token = new_token("production")
+
+    assert file.load(text, KEY=token).tenants[0].keys[0].secret == "${KEY}"
+    assert file.faults(text, KEY=token[:-1] + "z") == [
+        (
+            "leeway.yaml:6: tenants[0].keys[0].secret: "
+            "the variable must hold a whole key, as `leeway keys generate` makes."
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("tenants: [{tenant: leeway}]", "1: tenants[0].tenant: the tenant 'leeway' is the operators' own."),
+        ("tenants: [{}]", "1: tenants[0].tenant: is required: lower-case letters, digits, '-' and '_', a letter first, at most 63."),
+        ("tenants: [acme]", "1: tenants[0]: expected a mapping, not a text."),
+        ("tenants: acme", "1: tenants: expected a list, not a text."),
+        ("tenants: [{tenant: acme, projects: [a, a]}]", "1: tenants[0].projects[1]: 'a' is listed twice."),
+        ("tenants: [{tenant: acme, content: all}]", "1: tenants[0].content: expected one of full, redacted, hash, none, not 'all'."),
+        ("tenants: [{tenant: a, keys: [{name: k, scopes: []}]}]", "1: tenants[0].keys[0].scopes: expected at least one item."),
+        ("tenants: [{tenant: a, keys: [{name: k, scopes: [serve], project: x}]}]", "1: tenants[0].keys[0].project: expected one of default, not 'x'."),
+        ("tenants: [{tenant: a, keys: [{name: k, scopes: [serve], expires_at: 2027-01-01}]}]", "1: tenants[0].keys[0].expires_at: expected a time with its zone, like 2027-01-31T00:00:00Z, not '2027-01-01'."),
+        ("providers: [{name: p, kind: openai, base_url: 'https://u:p@x.example'}]", "1: providers[0].base_url: expected a URL of the form https://host[:port]/path, without user or fragment."),
+        ("providers: [{name: p, kind: openai, base_url: 'ftp://x.example'}]", "1: providers[0].base_url: expected a URL of the form https://host[:port]/path, without user or fragment."),
+        ("alerts: {allow_networks: [10.0.0.1/8]}", "1: alerts.allow_networks[0]: expected a network like 10.0.0.0/8, not '10.0.0.1/8'."),
+        ("alerts: {channels: [{name: c, kind: log}], rules: [{name: r, when: detection, channels: [c], window_seconds: 5 m}]}", "1: alerts.rules[0].window_seconds: expected a duration from 1s to 31d, like 300, 90s, 5m, 1h or 7d, not '5 m'."),
+        ("alerts: {channels: [{name: c, kind: log}], rules: [{name: r, when: spend, channels: [c]}]}", "1: alerts.rules[0].threshold: is required: the number that spend must pass."),
+        ("alerts: {rules: [{name: r, when: detection, channels: [c]}]}", "1: alerts.rules[0].channels[0]: there is no channel 'c'."),
+        ("alerts: {channels: [{name: c, kind: log, colour: red}]}", "1: alerts.channels[0].colour: there is no such key (there is: kind, name)."),
+        ("prices: [{provider: p, model: m, rates_per_million_usd: {output: 1e-20}}]", "1: prices[0].rates_per_million_usd.output: expected a number of zero or more with at most 12 decimals, not '1e-20'."),
+        ("providrs: []", "1: providrs: there is no such key; did you mean 'providers'?"),
+        ("demo: true\ndemo: true", "2: demo: this key is given twice."),
+        ("- demo", "1: expected a mapping, not a list."),
+        ("demo: *x", "1: aliases (*name) are not read here: write the value out."),
+        ("a: &a [1]\nb: *a", "2: aliases (*name) are not read here: write the value out."),
+        ("providers:\n\t- name: x", "2: not valid YAML: a tab where an indent must be spaces."),
+        ("demo: true\n---\ndemo: true", "2: not valid YAML: a second document ('---'): one file holds one."),
+        ("demo: true\nx: {", "3: not valid YAML: expected the node content, but found '<stream end>'."),
+        ("demo: true\nx: \x07", "2: not valid YAML: a control character."),
+        ("x: " + "[" * 21 + "]" * 21, "1: nested deeper than 20 levels."),
+        ("demo: !!python/object x", "1: demo: expected true or false, not the tag python/object."),
+    ],
+)  # fmt: skip
+def test_a_fault_names_its_line_its_path_and_what_was_expected(
+    file: File, text: str, fault: str
+) -> None:
+    assert file.faults(f"{text}\n") == [f"leeway.yaml:{fault}"]
+
+
+def test_a_file_that_is_not_text_is_a_fault(tmp_path: Path) -> None:
+    path = tmp_path / "leeway.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+
+    with pytest.raises(Invalid) as caught:
+        load_config(path, {})
+
+    assert caught.value.faults == ("leeway.yaml:1: the file is not UTF-8 text.",)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match=r"absent\.yaml cannot be read: No such file or directory"):
+        load_config(tmp_path / "absent.yaml", {})
+
+
+def test_the_example_loads_and_uses_every_part_of_the_shape() -> None:
+    example = Path(__file__).parents[2] / "leeway.example.yaml"
+    names = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ACME_SQL_PASSWORD", "ALERT_WEBHOOK_SECRET")
+    more = ("SLACK_WEBHOOK_URL", "PAGERDUTY_ROUTING_KEY", "SMTP_PASSWORD")
+    environ = {**dict.fromkeys([*names, *more], "x"), "ACME_CI_KEY": new_token("production")}
+
+    config = load_config(example, environ)
+
+    assert set(config.secrets) == set(environ)
+    assert all((config.providers, config.models, config.tenants, config.channels))
+    assert all((config.rules, config.prices, config.webhook_allow))
