@@ -9,7 +9,7 @@ import inspect
 import json
 import tomllib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
@@ -83,12 +83,17 @@ class LeftOut(Exception):
 
 def main() -> None:
     """Write the seed."""
+    SEED.write_text(seed_text())
+
+
+def seed_text() -> str:
+    """The seed file's text."""
     found = importlib.metadata.version(PACKAGE)
     if found != PINNED:
         raise SystemExit(f"{PACKAGE} is {found}, not the pinned {PINNED}.")
     seed = build(data.providers, tomllib.loads(NAMES.read_text(), parse_float=Decimal))
     lines = (f" {json.dumps(key)}: {_compact(value)}" for key, value in seed.items())
-    SEED.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def build(providers: Iterable[Provider], names: dict[str, Any]) -> dict[str, object]:
@@ -135,7 +140,7 @@ def _source(left_out: dict[str, dict[str, str]]) -> dict[str, object]:
 def _sheets(provider: str, model: ModelInfo, reason: str | None) -> list[object]:
     if reason:
         raise LeftOut(reason)
-    spans = [span for span in _spans(provider, model) if span.rates]
+    spans = _merged(span for span in _spans(provider, model) if span.rates)
     if not spans:
         raise LeftOut("nothing that a usage counts has a rate")
     return [_row(span) for span in spans]
@@ -146,7 +151,7 @@ def _row(span: Span) -> list[object]:
         [above, {name: _text(rate) for name, rate in sorted(rates.items())}]
         for above, rates in sorted(span.rates.items())
     ]
-    row = [span.tier, steps, _day(span.start), _day(span.end), span.window]
+    row: list[object] = [span.tier, steps, _day(span.start), _day(span.end), span.window]
     while row[-1] == "":
         row.pop()
     return row
@@ -174,6 +179,18 @@ def _spans(provider: str, model: ModelInfo) -> Iterator[Span]:
         for item in windows if held[-1] is dated[-1][1] else []:
             window = _window(item.constraint)
             yield Span("default", begin, end, window, _rates(provider, vars(item.prices)))
+
+
+def _merged(spans: Iterable[Span]) -> list[Span]:
+    """The spans, those of one tier and window that follow one another at the same rates made one."""
+    merged: dict[tuple[str, str], list[Span]] = {}
+    for span in spans:
+        earlier = merged.setdefault((span.tier, span.window), [])
+        if earlier and earlier[-1].end == span.start and earlier[-1].rates == span.rates:
+            earlier[-1] = replace(earlier[-1], end=span.end)
+        else:
+            earlier.append(span)
+    return [span for of_key in merged.values() for span in of_key]
 
 
 def _variants_at(variants: Iterable[Any], begin: date | None) -> dict[str, dict[str, Any]]:
@@ -257,8 +274,8 @@ def _tiers(price: Any) -> list[Any]:
     return price.tiers if isinstance(price, TieredPrices) else []
 
 
-def _at(price: Any, edge: int) -> Decimal:
-    if not isinstance(price, TieredPrices):
+def _at(price: Decimal | TieredPrices, edge: int) -> Decimal:
+    if isinstance(price, Decimal):
         return price
     return next((tier.price for tier in reversed(price.tiers) if tier.start <= edge), price.base)
 
