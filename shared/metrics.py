@@ -14,3 +14,9 @@ HTTP_REQUESTS = Counter("leeway_http_requests", "Requests answered.", ["route", 
 HTTP_SECONDS = Histogram(
     "leeway_http_request_seconds", "Time to the last byte, seconds.", ["route"]
 )
+ALERTS_CHANGED = Counter(
+    "leeway_alerts_changed", "Alerts fired, repeated, resolved.", ["change", "severity"]
+)
+ALERT_DELIVERIES = Counter(
+    "leeway_alert_deliveries", "Attempts to deliver alerts.", ["channel", "outcome"]
+)
