@@ -295,3 +295,13 @@ def test_a_value_that_holds_itself_is_told_as_far_as_it_goes(
 
     assert client.flush()
     assert stub.items()[0]["options"]["knot"][0] == 1
+
+
+def test_a_flush_of_nothing_does_not_wait_for_the_next_look_at_the_disk(
+    make_client: MakeClient,
+) -> None:
+    client = make_client(limits=replace(QUICK, rescan_seconds=600))
+    client.record(model="m")
+    assert client.flush()
+
+    assert client.flush(timeout=5)

@@ -59,6 +59,11 @@ class Buffer:
         """The next ripe batch that should not wait in memory."""
         return self._take(timeout, _SPOOLER)
 
+    def holds(self, batch: Batch) -> bool:
+        """Whether a batch that was taken still counts as pending here: a drain may have taken it over."""
+        with self._changed:
+            return any(taken is batch for taken in self._taken)
+
     def settle(self, batch: Batch) -> None:
         """A batch that was taken is sent, spooled or given up."""
         with self._changed:

@@ -107,8 +107,9 @@ class Sender:
             return self._send_stored() or self._send_fresh(self._limits.batch_seconds)
         if self._send_fresh(0.0) or self._send_stored():
             return True
-        # A flush that waits for its answer has woken the buffer: then this comes back at once.
-        return self._send_fresh(self._limits.rescan_seconds)
+        # A flush waits for its answer; one that begins only now wakes the buffer.
+        waiting = self._asked > self._answered
+        return self._send_fresh(0.0 if waiting else self._limits.rescan_seconds)
 
     def _send_fresh(self, timeout: float) -> bool:
         batch = self._buffer.take(timeout)
@@ -189,6 +190,8 @@ class Sender:
 
     def _keep(self, batch: Batch, left: list[Batch]) -> None:
         """What could not be sent goes to the disk, or back to the front of the memory."""
+        if not self._buffer.holds(batch):  # a shutdown did not wait for us, and has kept it itself
+            return
         if self._spool is None or not spool_batches(self._spool, left, self._counters):
             self._buffer.restore(batch, left)
         else:
