@@ -1,0 +1,100 @@
+"""Which language a text is in: by its script, and among Latin scripts by its most common words.
+
+A guess is made only when it is a clear one: a profile of about twenty-five function words finds a
+language in prose of ten words or more, and says nothing about names, code or lists.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping
+
+MIN_LETTERS = 12
+MIN_WORDS = 8
+MIN_SHARE = 0.15  # of the words must be function words of the language
+MIN_LEAD = 1.5  # times as many as of the next language
+MAX_CHARACTERS = 4_000
+
+_FENCED_CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]{1,200}`|https?://\S{1,500}", re.DOTALL)
+_WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
+
+_SCRIPTS: Mapping[str, str] = {
+    "ARABIC": "ar",
+    "CYRILLIC": "ru",
+    "DEVANAGARI": "hi",
+    "GREEK": "el",
+    "HANGUL": "ko",
+    "HEBREW": "he",
+    "HIRAGANA": "ja",
+    "KATAKANA": "ja",
+    "CJK": "zh",
+    "THAI": "th",
+}
+_PROFILES: Mapping[str, frozenset[str]] = {
+    language: frozenset(words.split())
+    for language, words in {
+        "en": "the of and to in is you that it was for are with as this have from or be by not"
+        " what your can i",
+        "de": "der die das und ist nicht ein eine zu den von mit auf für im dem sich auch wie"
+        " ich sie es werden kann oder",
+        "fr": "le la les des et est un une dans pour que qui pas vous je ne sur avec ce du au il"
+        " plus sont ou",
+        "es": "el la los las y es un una de que en por para con no se del al su lo como más"
+        " está puede o",
+        "it": "il la di e che un una per non con sono del della i le si in da più come"
+        " può questo o al gli",
+        "pt": "o a os as e é um uma de que em para com não se do da no na por mais como"
+        " pode são ou",
+        "nl": "de het een en is niet van in op dat te voor met zijn aan er je ik ook kan worden"
+        " deze of bij naar",
+        "sv": "och att det som en ett är av för på med den inte till kan har jag du"
+        " om eller från de i så var",
+        "pl": "i w na nie się z do to jest że jak o a po co tak za od dla czy lub przez"
+        " można być są",
+        "tr": "ve bir bu için ile de da ne var daha çok olarak gibi ama en veya o sonra"
+        " kadar olan değil ben sen her mi",
+    }.items()
+}
+
+
+def language_of(text: str) -> str | None:
+    """The ISO 639-1 code of the language of a text; None when it is short or not clear.
+
+    >>> language_of("The answer to your question is that it was not in the book.")
+    'en'
+    """
+    prose = _FENCED_CODE.sub(" ", text[:MAX_CHARACTERS])
+    letters = Counter(filter(None, map(_script, filter(str.isalpha, prose))))
+    total = sum(letters.values())
+    if total < MIN_LETTERS and not letters.keys() - {"latin"}:
+        return None
+    script = _main_script(letters, total)
+    return _latin(prose) if script == "latin" else script
+
+
+def _main_script(letters: Counter[str], total: int) -> str | None:
+    # Japanese mixes kana and Chinese characters: some kana make the text Japanese.
+    if letters["ja"] * 10 >= letters["zh"] and letters["ja"]:
+        letters["ja"] += letters.pop("zh", 0)
+    script, count = letters.most_common(1)[0]
+    return script if count * 10 >= total * 6 else None
+
+
+def _script(letter: str) -> str | None:
+    if letter.isascii():
+        return "latin"
+    word = unicodedata.name(letter, "").partition(" ")[0]
+    return "latin" if word == "LATIN" else _SCRIPTS.get(word)
+
+
+def _latin(prose: str) -> str | None:
+    words = Counter(_WORD.findall(prose.lower()))
+    total = sum(words.values())
+    if total < MIN_WORDS:
+        return None
+    hits = Counter(
+        {language: sum(words[word] for word in profile) for language, profile in _PROFILES.items()}
+    )
+    (language, most), (_, next_most) = hits.most_common(2)
+    clear = most >= MIN_SHARE * total and most >= MIN_LEAD * next_most
+    return language if clear else None

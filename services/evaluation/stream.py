@@ -1,0 +1,138 @@
+"""Interactions in, scores out: decode, judge what is sampled, and tell what was found."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+
+import orjson
+from google.protobuf.message import DecodeError
+
+from leeway_pb.v1.interaction_pb2 import InteractionCompleted
+from leeway_pb.v1.score_pb2 import InteractionScored
+
+from services.evaluation.domain import (
+    READABLE_POLICIES,
+    TEXT_KINDS,
+    Evaluator,
+    Interaction,
+    Judgement,
+    is_sampled,
+)
+from shared.clock import Clock, micros
+from shared.ids import derived_id
+from shared.log.record import DeadLetter, Effect, Fact, Record
+from shared.topics import INTERACTION_SCORED
+
+_TOOL_TYPES = frozenset({"tool_use", "tool_call", "function_call", "custom_tool_call"})
+
+
+class EvaluationHandler:
+    """Has every evaluator judge its share of the answers that ended well.
+
+    It keeps nothing: a batch that comes again leads to the same scores with the same event ids.
+    """
+
+    def __init__(
+        self, evaluators: Sequence[Evaluator], rates: Mapping[str, float], clock: Clock
+    ) -> None:
+        self._evaluators = evaluators
+        self._rates = rates
+        self._clock = clock
+
+    async def handle(self, records: Sequence[Record]) -> Effect:
+        return await asyncio.to_thread(self._judge_all, records)
+
+    def _judge_all(self, records: Sequence[Record]) -> Effect:
+        facts: list[Fact] = []
+        dead_letters: list[DeadLetter] = []
+        for record in records:
+            try:
+                message = InteractionCompleted.FromString(record.value)
+            except DecodeError as fault:
+                dead_letters.append(DeadLetter(record, f"no InteractionCompleted: {fault}"))
+                continue
+            facts += self._scores(message)
+        return Effect(facts, dead_letters)
+
+    def _scores(self, message: InteractionCompleted) -> Iterator[Fact]:
+        if not _is_readable(message):
+            return
+        interaction = interaction_of(message)
+        for evaluator in self._evaluators:
+            rate = self._rates[evaluator.name]
+            if not is_sampled(interaction.interaction_id, evaluator.name, rate):
+                continue
+            judgement = evaluator.judge(interaction)
+            if judgement is not None:
+                yield self._fact(message, evaluator, judgement)
+
+    def _fact(
+        self, message: InteractionCompleted, evaluator: Evaluator, judgement: Judgement
+    ) -> Fact:
+        score_id = derived_id("score", message.interaction_id, evaluator.name, evaluator.version)
+        score = InteractionScored(
+            score_id=score_id,
+            tenant=message.tenant,
+            project=message.project,
+            environment=message.environment,
+            interaction_id=message.interaction_id,
+            request_model=message.request_model,
+            evaluator=evaluator.name,
+            evaluator_version=evaluator.version,
+            value=judgement.value,
+            label=judgement.label,
+            passed=judgement.passed,
+            explanation=judgement.explanation,
+            scored_at_us=micros(self._clock.now()),
+            started_at_us=message.started_at_us,
+        )
+        return Fact(INTERACTION_SCORED, message.tenant, score_id, score.SerializeToString())
+
+
+def interaction_of(message: InteractionCompleted) -> Interaction:
+    """What evaluators see of an interaction."""
+    return Interaction(
+        interaction_id=message.interaction_id,
+        output_text=message.output_text,
+        input_text=message.input_text,
+        input_messages=message.input_messages,
+        options=_object(message.request_options),
+        finish_reasons=tuple(message.finish_reasons),
+        output_tokens=message.output_tokens if message.HasField("output_tokens") else None,
+        calls_tools=_calls_tools(message.output_messages),
+        redacted=message.content_policy == "redacted",
+    )
+
+
+def _is_readable(message: InteractionCompleted) -> bool:
+    return (
+        message.kind in TEXT_KINDS
+        and message.status == "ok"
+        and message.content_policy in READABLE_POLICIES
+    )
+
+
+def _calls_tools(messages: str) -> bool:
+    told = _json(messages)
+    return any(_is_call(message) for message in (told if isinstance(told, list) else ()))
+
+
+def _is_call(message: object) -> bool:
+    """Whether a message calls a tool: a field of its own, its type, or the type of one of its parts."""
+    if not isinstance(message, dict):
+        return False
+    parts = message.get("content") or message.get("parts")
+    own = [message, *(parts if isinstance(parts, list) else ())]
+    typed = any(isinstance(part, dict) and part.get("type") in _TOOL_TYPES for part in own)
+    return typed or bool(message.get("tool_calls") or message.get("function_call"))
+
+
+def _object(text: str) -> Mapping[str, object]:
+    value = _json(text)
+    return value if isinstance(value, dict) else {}
+
+
+def _json(text: str) -> object:
+    try:
+        return orjson.loads(text) if text else None
+    except orjson.JSONDecodeError:
+        return None  # redaction may have left something behind that is no JSON
