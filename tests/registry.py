@@ -25,6 +25,7 @@ from shared.log.consumer import Consumer
 from shared.secrets_folder import SecretsFolder
 from shared.server import http_app
 from tests.fakes import FakeOutbox
+from tests.upstream import served
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -71,6 +72,13 @@ class Installation:
             httpx.AsyncClient(transport=transport, base_url="http://registry") as client,
         ):
             yield client
+
+    @asynccontextmanager
+    async def served(self) -> AsyncIterator[str]:
+        """The URL of the registry on a free port."""
+        app = build(Settings(), self._host())
+        async with app.resources[0], served(http_app(app.routes, app.ready)) as urls:
+            yield urls[0]
 
     def _host(self) -> Host:
         def no_group(*_: Any) -> Consumer:
