@@ -33,11 +33,12 @@ class Database:
     The control plane is written rarely; readers never wait for a writer.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self._engine = create_async_engine(url)
+        self._busy_seconds = busy_seconds
         self._sqlite = self._engine.dialect.name == "sqlite"
         if self._sqlite:
-            event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(self._engine.sync_engine, "connect", self._prepare_sqlite)
             event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
 
     async def __aenter__(self) -> Self:
@@ -79,6 +80,16 @@ class Database:
             async with connection.begin():
                 await connection.run_sync(_upgrade)
 
+    def _prepare_sqlite(self, connection: Any, _: object) -> None:
+        """Set what SQLite forgets; and begin transactions ourselves, since the driver begins them late."""
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {round(self._busy_seconds * 1000)}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
 
 @asynccontextmanager
 async def _deadline() -> AsyncIterator[None]:
@@ -95,17 +106,6 @@ def _upgrade(connection: Connection) -> None:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-
-
-def _prepare_sqlite(connection: Any, _: object) -> None:
-    """Set what SQLite forgets; and begin transactions ourselves, since the driver begins them late."""
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
 
 
 def _begin_sqlite(connection: Connection) -> None:
