@@ -9,7 +9,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 
-MIN_LETTERS = 12
+MIN_LETTERS = 6
+MIN_SCRIPT_SHARE = 0.6  # of the letters must be of the script
 MIN_WORDS = 8
 MIN_SHARE = 0.15  # of the words must be function words of the language
 MIN_LEAD = 1.5  # times as many as of the next language
@@ -64,27 +65,30 @@ def language_of(text: str) -> str | None:
     'en'
     """
     prose = _FENCED_CODE.sub(" ", text[:MAX_CHARACTERS])
-    letters = Counter(filter(None, map(_script, filter(str.isalpha, prose))))
-    total = sum(letters.values())
-    if total < MIN_LETTERS and not letters.keys() - {"latin"}:
-        return None
-    script = _main_script(letters, total)
+    if prose.isascii():
+        return _latin(prose)
+    scripts: Counter[str] = Counter()
+    for letter, count in Counter(filter(str.isalpha, prose)).items():
+        scripts[_script(letter)] += count
+    script = _main_script(scripts)
     return _latin(prose) if script == "latin" else script
 
 
-def _main_script(letters: Counter[str], total: int) -> str | None:
+def _main_script(letters: Counter[str]) -> str | None:
     # Japanese mixes kana and Chinese characters: some kana make the text Japanese.
-    if letters["ja"] * 10 >= letters["zh"] and letters["ja"]:
+    if letters["ja"] * 10 > letters["zh"]:
         letters["ja"] += letters.pop("zh", 0)
-    script, count = letters.most_common(1)[0]
-    return script if count * 10 >= total * 6 else None
+    script, count = max(letters.items(), key=lambda item: item[1], default=("", 0))
+    clear = count >= MIN_LETTERS and count >= MIN_SCRIPT_SHARE * letters.total()
+    return script if clear and script else None
 
 
-def _script(letter: str) -> str | None:
+def _script(letter: str) -> str:
+    """The language that a letter's script stands for, `latin`, or nothing known."""
     if letter.isascii():
         return "latin"
     word = unicodedata.name(letter, "").partition(" ")[0]
-    return "latin" if word == "LATIN" else _SCRIPTS.get(word)
+    return "latin" if word == "LATIN" else _SCRIPTS.get(word, "")
 
 
 def _latin(prose: str) -> str | None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.evaluation.app import every_evaluator
@@ -54,7 +54,6 @@ INTERACTIONS = st.builds(
 
 @EVERY
 @given(interaction=INTERACTIONS)
-@settings(max_examples=40, deadline=None)
 def test_any_interaction_is_judged_in_bounds_or_abstained_from(
     evaluator: Evaluator, interaction: Interaction
 ) -> None:

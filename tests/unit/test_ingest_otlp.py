@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from google.protobuf import json_format
 from google.rpc.status_pb2 import Status
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
@@ -192,7 +192,6 @@ async def test_another_compression_is_answered_415() -> None:
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=200)
 def test_any_bytes_are_an_export_or_invalid(body: bytes) -> None:
     for media_type in (PROTOBUF, JSON):
         try:
