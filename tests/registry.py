@@ -16,12 +16,13 @@ from services.registry.seed import Seeded
 from services.registry.settings import Settings
 from services.registry.store import Store
 from services.registry.stream import Publisher
-from shared.clock import SimulatedClock
+from shared.clock import Clock, SimulatedClock
 from shared.config import Config
 from shared.database import Database
 from shared.lifecycle import ClickHouseAddress, Host
 from shared.live import LiveView
 from shared.log.consumer import Consumer
+from shared.log.record import Outbox
 from shared.secrets_folder import SecretsFolder
 from shared.server import http_app
 from tests.fakes import FakeOutbox
@@ -81,18 +82,24 @@ class Installation:
             yield urls[0]
 
     def _host(self) -> Host:
-        def no_group(*_: Any) -> Consumer:
-            raise AssertionError("the registry consumes nothing")
+        return a_host(self.data, self.clock, self.outbox, self.live)
 
-        return Host(
-            data=self.data,
-            config=Config(),
-            clock=self.clock,
-            outbox=self.outbox,
-            live=self.live,
-            clickhouse=ClickHouseAddress("", "", ""),
-            group=no_group,
-        )
+
+def a_host(data: Path, clock: Clock, outbox: Outbox, live: LiveView) -> Host:
+    """A process with a registry in it, and nothing that consumes."""
+
+    def no_group(*_: Any) -> Consumer:
+        raise AssertionError("the registry consumes nothing")
+
+    return Host(
+        data=data,
+        config=Config(),
+        clock=clock,
+        outbox=outbox,
+        live=live,
+        clickhouse=ClickHouseAddress("", "", ""),
+        group=no_group,
+    )
 
 
 def bearer(token: str) -> dict[str, str]:

@@ -41,6 +41,7 @@ CHANNEL_OPTIONS: Mapping[str, Mapping[str, Option]] = {
 
 _CHANNEL_KIND = choice(*CHANNEL_OPTIONS)
 _WHEN = choice("detection", "error_rate", "latency_p95", "spend")
+_PLACE = choice("tenant", "project", "environment", "provider", "model", "feature", "channel")
 _SEVERITY = choice("info", "warning", "critical")
 _COUNT = whole(1, 1_000_000_000)
 
@@ -75,15 +76,18 @@ def rule_of(section: Section) -> RuleConfig:
     when = section.required("when", _WHEN, "")
     if when not in {"", "detection"}:
         section.demand("threshold", f"the number that {when} must pass")
+    threshold = section.optional("threshold", DECIMAL, None)
+    if threshold == 0:
+        section.fault("threshold", "expected a number above 0.")
     return RuleConfig(
         name=section.name("name", NAME, defines="rule"),
         when=when,
         channels=section.required_many("channels", NAME),
-        threshold=section.optional("threshold", DECIMAL, None),
+        threshold=threshold,
         window_seconds=section.optional("window_seconds", DURATION, 300),
         minimum_count=section.optional("minimum_count", _COUNT, 20),
         severity=section.optional("severity", _SEVERITY, "warning"),
         renotify_seconds=section.optional("renotify_seconds", DURATION, 3600),
-        group_by=section.many("group_by", ID, ("tenant", "model")),
+        group_by=section.many("group_by", _PLACE, ("tenant", "model")),
         tenant=section.optional("tenant", ID, ""),
     )
