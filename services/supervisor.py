@@ -93,7 +93,12 @@ def children(installation: Installation, ports: Ports) -> list[Child]:
         {"LEEWAY_WAREHOUSE_LISTEN_FD": str(ports.sql.fileno())},
     )
     edges = [
-        Child(f"edge-{n}", EMBEDDED["edge"], ports.http, {})
+        Child(
+            f"edge-{n}",
+            EMBEDDED["edge"],
+            ports.http,
+            {"LEEWAY_INGEST_GRPC_PORT": str(installation.otlp_port)},
+        )
         for n in range(installation.edge_workers)
     ]
     return [core, *edges]
@@ -119,16 +124,15 @@ class Supervisor:
         self._lifeline = os.pipe()
 
     async def run(self, on_ready: Callable[[Mapping[str, int]], None]) -> int:
-        """Start everything, call `on_ready` with the pids when all serve, and live until stopped.
+        """Start everything and live until stopped; returns the exit code, 0 after a clean drain.
 
-        Returns the exit code: 0 after a drain, 1 when the children could not be started.
+        `on_ready` gets the pids whenever all serve: at the start, and again after each restart.
         """
+        self._on_ready = on_ready
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         keepers = [asyncio.create_task(self._keep(child)) for child in self._family]
-        if await self._all_ready():
-            on_ready({child.name: child.pid for child in self._family})
         await self._stopping.wait()
         clean = await self._drain()
         for keeper in keepers:
@@ -136,12 +140,13 @@ class Supervisor:
         await asyncio.gather(*keepers, return_exceptions=True)
         return 0 if clean else 1
 
-    async def _all_ready(self) -> bool:
-        stopped = asyncio.create_task(self._stopping.wait())
-        for child in self._family:
-            ready = asyncio.create_task(child.ready.wait())
-            await asyncio.wait({ready, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        return not self._stopping.is_set()
+    async def _announce(self, child: Child, ready_fd: int) -> None:
+        """Wait for the child's byte; once every child has sent its own, tell who waits for that."""
+        if await asyncio.to_thread(os.read, ready_fd, 1):
+            child.ready.set()
+            if all(other.ready.is_set() for other in self._family):
+                self._on_ready({other.name: other.pid for other in self._family})
+        os.close(ready_fd)
 
     async def _keep(self, child: Child) -> None:
         """Start the child, and start it again, later each time, for as long as it dies."""
@@ -174,7 +179,7 @@ class Supervisor:
                 start_new_session=True,
             )
         os.close(ready_write)
-        watch = asyncio.create_task(_await_byte(ready_read, child.ready))
+        watch = asyncio.create_task(self._announce(child, ready_read))
         code = await child.process.wait()
         await watch
         child.ready.clear()
@@ -229,9 +234,3 @@ class Supervisor:
             process.kill()
             await process.wait()
             return False
-
-
-async def _await_byte(fd: int, event: asyncio.Event) -> None:
-    if await asyncio.to_thread(os.read, fd, 1):
-        event.set()
-    os.close(fd)

@@ -1,0 +1,83 @@
+"""`leeway doctor`: whether the installation keeps its promises."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from services.settings import Installation
+from shared.clickhouse import ClickHouse
+from shared.lifecycle import ClickHouseAddress
+from shared.log.accounting import Cell, Entry, books, log_side
+from shared.secrets_folder import SecretsFolder
+
+TRIES = 20
+PAUSE_SECONDS = 0.5
+
+app = typer.Typer(help="Check the installation.", no_args_is_help=True)
+console = Console()
+
+
+@app.callback()
+def doctor() -> None:
+    """Check the installation."""
+
+
+@app.command()
+def accounting(
+    *,
+    url: Annotated[str, typer.Option(help="The SQL endpoint.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show that accepted = stored + quarantined + in flight, per topic, tenant and minute."""
+    installation = Installation()
+    secrets = SecretsFolder(installation.data)
+    address = ClickHouseAddress(
+        url or f"http://127.0.0.1:{installation.sql_port}",
+        secrets.operator_user,
+        secrets.operator_password(),
+    )
+    entries = asyncio.run(_settled(installation, address))
+    _print(entries, as_json=as_json)
+    if any(entry.missing for entry in entries):
+        raise typer.Exit(1)
+
+
+async def _settled(installation: Installation, address: ClickHouseAddress) -> list[Entry]:
+    """The books once they stand still: while facts move, the two sides are read at two moments."""
+    async with ClickHouse(address) as clickhouse:
+        for _ in range(TRIES):
+            log = await asyncio.to_thread(log_side, installation.log_folder)
+            entries = books(log, await _stored(clickhouse))
+            if not any(entry.missing or entry.in_flight for entry in entries):
+                return entries
+            await asyncio.sleep(PAUSE_SECONDS)
+        return entries
+
+
+async def _stored(clickhouse: ClickHouse) -> Mapping[Cell, int]:
+    rows = await clickhouse.query(
+        "SELECT topic, tenant, toUnixTimestamp(minute) AS at, sum(facts) AS facts FROM leeway.stored GROUP BY ALL"
+    )
+    return {(row["topic"], row["tenant"], int(row["at"]) // 60): int(row["facts"]) for row in rows}
+
+
+def _print(entries: list[Entry], *, as_json: bool) -> None:
+    if as_json:
+        missing = sum(abs(entry.missing) for entry in entries)
+        print(json.dumps({"entries": [asdict(e) for e in entries], "ok": missing == 0}))
+        return
+    table = Table("minute", "topic", "tenant", "accepted", "stored", "quarantined", "in flight", "missing")
+    for e in entries:
+        table.add_row(
+            f"{e.minute_at:%Y-%m-%d %H:%M}",
+            e.topic,
+            e.tenant,
+            *(str(n) for n in (e.accepted, e.stored, e.quarantined, e.in_flight, e.missing)),
+        )
+    console.print(table)

@@ -1,0 +1,34 @@
+"""The verbs of the `leeway` command, and how it tells a person what went wrong."""
+
+import sys
+
+import typer
+
+from services.cli import alerts, doctor, keys, tenants
+from services.cli.sql import sql
+from services.cli.up import up
+from shared.errors import Invalid, LeewayError
+
+app = typer.Typer(
+    help="Leeway: the whole life of a language model, served, recorded, judged, priced and watched.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(up)
+app.command()(sql)
+app.add_typer(doctor.app, name="doctor")
+app.add_typer(keys.app, name="keys")
+app.add_typer(tenants.app, name="tenants")
+app.add_typer(alerts.app, name="alerts")
+
+
+def run() -> None:
+    """Run a verb; an expected error is its sentence on standard error, and exit code 1."""
+    try:
+        app()
+    except LeewayError as error:
+        print(f"leeway: {error.message}", file=sys.stderr)
+        for fault in error.faults if isinstance(error, Invalid) else ():
+            print(f"  {fault}", file=sys.stderr)
+        sys.exit(1)
