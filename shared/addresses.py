@@ -114,7 +114,7 @@ def parse_network(text: str) -> Network:
     try:
         return ip_network(text)
     except ValueError as fault:
-        raise Invalid(f"webhook_allow: '{text}' is not a network in CIDR form: {fault}.") from fault
+        raise Invalid(f"'{text}' is not a network in CIDR form: {fault}.") from fault
 
 
 # Visible ASCII that RFC 3986 lets stand in a path or a query; a backslash, a space or a fragment never.

@@ -95,12 +95,10 @@ class Egress:
             listed = any(address in network for network in self._allow)
             if not listed and plain:
                 raise Denied(
-                    f"Without TLS only networks listed in webhook_allow are reached: '{host}' is {address}."
+                    f"Without TLS only allowed networks are reached: '{host}' is {address}."
                 )
             if not listed and not is_public(address):
-                raise Denied(
-                    f"'{host}' is {address}, which is not public and not listed in webhook_allow."
-                )
+                raise Denied(f"'{host}' is {address}, neither public nor in an allowed network.")
 
     async def connect(self, host: str, port: int, *, plain: bool) -> socket.socket:
         """A connected, non-blocking socket to a pinned address of the host; the caller closes it."""

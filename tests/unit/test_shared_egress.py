@@ -220,7 +220,7 @@ def test_the_url_that_is_connected_to_is_built_from_the_checked_parts() -> None:
 
 
 def test_a_network_with_host_bits_is_refused_by_name() -> None:
-    with pytest.raises(Invalid, match=r"webhook_allow: '10\.0\.0\.1/8'"):
+    with pytest.raises(Invalid, match=r"'10\.0\.0\.1/8'"):
         Egress(["10.0.0.1/8"])
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from services.alerting.domain.alert import Alert, Change, Evidence, State
 from services.alerting.domain.queries import query
 from services.alerting.domain.rule import Severity, When
-from services.alerting.domain.wording import account, claim, moment, plain, span
+from services.alerting.domain.wording import account, claim, moment, plain, span, times
 
 MAX_TITLE = 200
 
@@ -70,10 +70,10 @@ def _course(alert: Alert, change: Change) -> str:
         case Change.REPEATED:
             return (
                 f"Rule {plain(alert.rule)} still fires after {lasted}:"
-                f" seen {alert.occurrences} times, last at {moment(alert.seen_at)}."
+                f" seen {times(alert.occurrences)}, last at {moment(alert.seen_at)}."
             )
         case Change.RESOLVED:
             return (
                 f"Rule {plain(alert.rule)} is quiet since {moment(alert.seen_at)}: seen"
-                f" {alert.occurrences} times since {moment(alert.started_at)}. What it was about:"
+                f" {times(alert.occurrences)} since {moment(alert.started_at)}. What it was about:"
             )

@@ -1,5 +1,6 @@
 """The query that an alert hands to a person, ready to paste into `leeway sql`."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from services.alerting.domain.alert import Alert
@@ -20,10 +21,10 @@ def query(alert: Alert, now: datetime) -> str:
     """SQL over the analyst views that shows what the alert is about, cause by cause."""
     started = _literal(f"{alert.started_at:%Y-%m-%d %H:%M:%S}")
     until = _literal(f"{now + timedelta(seconds=1):%Y-%m-%d %H:%M:%S}")
-    at_place = _conditions(alert.place)
+    at_place = _conditions(alert.place, _COLUMNS)
     match alert.when:
         case When.DETECTION:
-            return _of_detections(alert, at_place, started)
+            return _of_detections(alert, started)
         case When.ERROR_RATE:
             return (
                 "SELECT error_type, http_status, provider, count() AS calls,"
@@ -54,7 +55,7 @@ def query(alert: Alert, now: datetime) -> str:
             )
 
 
-def _of_detections(alert: Alert, at_place: str, started: str) -> str:
+def _of_detections(alert: Alert, started: str) -> str:
     """The example interactions where the detector named some, else the detections themselves."""
     found = [seen.get("interaction_ids") for seen in alert.evidence]
     ids = [str(one) for some in found if isinstance(some, list) for one in some]
@@ -62,9 +63,10 @@ def _of_detections(alert: Alert, at_place: str, started: str) -> str:
         listed = ", ".join(_literal(one) for one in ids[:MAX_EXAMPLES])
         return (
             "SELECT interaction_id, started_at, status, input_text, output_text\n"
-            f"FROM leeway.interactions_v1\nWHERE {at_place}"
+            f"FROM leeway.interactions_v1\nWHERE {_conditions(alert.place, _COLUMNS)}"
             f" AND interaction_id IN ({listed})\nORDER BY started_at"
         )
+    at_place = _conditions(alert.place, {**_COLUMNS, "feature": "feature"})
     return (
         "SELECT detected_at, feature, direction, statistic, threshold, summary\n"
         f"FROM leeway.detections_v1\nWHERE {at_place}"
@@ -72,9 +74,9 @@ def _of_detections(alert: Alert, at_place: str, started: str) -> str:
     )
 
 
-def _conditions(place: Place) -> str:
+def _conditions(place: Place, columns: Mapping[str, str]) -> str:
     labels = place.labels()
-    known = {column: labels[name] for name, column in _COLUMNS.items() if name in labels}
+    known = {column: labels[name] for name, column in columns.items() if name in labels}
     return " AND ".join(f"{column} = {_literal(value)}" for column, value in known.items())
 
 

@@ -20,7 +20,7 @@ class Sketch:
     >>> for value in range(1, 101):
     ...     sketch.add(value)
     >>> round(sketch.quantile(0.95), 2)
-    95.54
+    94.64
     """
 
     def __init__(self, bins: Mapping[int, int] | None = None) -> None:

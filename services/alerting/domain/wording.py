@@ -39,6 +39,11 @@ def span(seconds: float) -> str:
     return _quantity(round(seconds), "second")
 
 
+def times(count: int) -> str:
+    """How often, in words for a person."""
+    return "once" if count == 1 else f"{count} times"
+
+
 def moment(at: datetime) -> str:
     """A time of the day, in UTC."""
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
@@ -69,9 +74,10 @@ def account(alert: Alert) -> str:
         return "\n".join(_detection(seen) for seen in alert.evidence)
     newest = alert.evidence[-1]
     if alert.when is When.DELIVERY:
+        reason = plain(str(newest["reason"]), 300).rstrip(".")
         return (
             f"The channel was given up on after {_quantity(_number(newest, 'attempts'), 'attempt')}"
-            f" with “{plain(str(newest['title']))}”: {plain(str(newest['reason']), 300)}"
+            f" with “{plain(str(newest['title']))}”: {reason}."
             " Until it is repaired, nobody hears of alerts there."
         )
     return _window(alert.when, newest)
