@@ -10,7 +10,7 @@ from typing import Any, Self
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, event, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from shared.errors import Unavailable
@@ -96,7 +96,7 @@ async def _deadline() -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
             yield
-    except (OperationalError, TimeoutError) as error:
+    except (OperationalError, InterfaceError, OSError) as error:  # a TimeoutError is an OSError
         raise Unavailable("The control database does not answer; try again.") from error
 
 
