@@ -89,7 +89,7 @@ def _call(interaction: InteractionCompleted) -> Call:
 
 def _usage(interaction: InteractionCompleted, rating: Rating, *, rated_at_us: int) -> UsageRated:
     """The fact. Seconds of audio are no tokens: they stand in the cost by class and the raw usage."""
-    tokens = {name: n for name, n in rating.tokens.items() if isinstance(n, int)}
+    tokens = {name: str(n) for name, n in rating.tokens.items() if isinstance(n, int)}
     costs = {name: decimal_text(cost) for name, cost in rating.cost_by_class_usd.items()}
     return UsageRated(
         usage_id=interaction.interaction_id,

@@ -72,7 +72,9 @@ def _print(entries: list[Entry], *, as_json: bool) -> None:
         missing = sum(abs(entry.missing) for entry in entries)
         print(json.dumps({"entries": [asdict(e) for e in entries], "ok": missing == 0}))
         return
-    table = Table("minute", "topic", "tenant", "accepted", "stored", "quarantined", "in flight", "missing")
+    table = Table(
+        "minute", "topic", "tenant", "accepted", "stored", "quarantined", "in flight", "missing"
+    )
     for e in entries:
         table.add_row(
             f"{e.minute_at:%Y-%m-%d %H:%M}",

@@ -41,7 +41,8 @@ def up(
     ] = None,
     *,
     check: Annotated[
-        bool, typer.Option("--check", help="Validate the configuration, print the settings, and exit.")
+        bool,
+        typer.Option("--check", help="Validate the configuration, print the settings, and exit."),
     ] = False,
 ) -> None:
     """Start Leeway here: the API, the SQL endpoint and every service behind them."""
@@ -131,7 +132,7 @@ def _tell(ready: Ready, installation: Installation) -> None:
   print(reply.choices[0].message.content)
 
 [bold]SQL[/]
-  leeway sql "SELECT started_at, model, cost_usd, input_text FROM calls_v1 ORDER BY started_at DESC LIMIT 10"
+  leeway sql "SELECT started_at, request_model, cost_usd, input_text FROM calls_v1 ORDER BY started_at DESC LIMIT 10"
 
 Stop with Ctrl-C: what is in flight ends first.""",
         markup=True,

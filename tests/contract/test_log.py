@@ -15,6 +15,7 @@ from shared.log.consumer import Consumer, ConsumerLimits
 from shared.log.folder import FolderLog
 from shared.log.outbox import SqliteOutbox
 from shared.log.record import DeadLetter, Effect, Fact, OpenCall, Record
+from shared.metrics import FACT_GAPS
 from shared.topics import FEEDBACK_RECEIVED, INTERACTION_COMPLETED, USAGE_RATED
 
 LIMITS = ConsumerLimits(
@@ -142,7 +143,7 @@ async def test_a_group_goes_on_where_it_stopped_and_gets_its_state_back(tmp_path
 
 async def test_several_producers_are_read_as_one_log(tmp_path):
     async with an_outbox(tmp_path, "edge-0") as one, an_outbox(tmp_path, "edge-1") as two:
-        await one.append([a_fact(n) for n in range(0, 10)])
+        await one.append([a_fact(n) for n in range(10)])
         await two.append([a_fact(n) for n in range(10, 20)])
         handler = Collecting(done=20)
 
@@ -283,9 +284,9 @@ async def test_a_full_disk_refuses_and_loses_nothing(tmp_path):
             db.execute("PRAGMA journal_mode")
         outbox._file._db.execute("PRAGMA max_page_count = 20")
 
+        big = [Fact(INTERACTION_COMPLETED, "acme", f"id {n}", b"x" * 4000) for n in range(500)]
         with pytest.raises(Unavailable):
-            for n in range(2, 500):
-                await outbox.append([Fact(INTERACTION_COMPLETED, "acme", f"id {n}", b"x" * 4000)])
+            await outbox.append(big)
         outbox._file._db.execute("PRAGMA max_page_count = 100000")
         await outbox.append([a_fact(900)])
         records, _ = FolderLog(tmp_path).readers()[0].read([INTERACTION_COMPLETED.name], 0, 1000)
@@ -300,13 +301,11 @@ async def test_trimming_keeps_what_a_compacted_topic_needs(tmp_path):
 
         gone = await outbox.trim(4, [FEEDBACK_RECEIVED.name], 0)
         reader = FolderLog(tmp_path).readers()[0]
-        left, end = reader.read([INTERACTION_COMPLETED.name, FEEDBACK_RECEIVED.name], 0, 10)
+        left, _ = reader.read([INTERACTION_COMPLETED.name, FEEDBACK_RECEIVED.name], 0, 10)
 
     assert gone == 2
     assert [r.value for r in left] == [b"value 2"]
 
 
 def _gaps(group: str) -> float:
-    from shared.metrics import FACT_GAPS
-
     return FACT_GAPS.labels(group)._value.get()

@@ -115,7 +115,7 @@ async def test_money_keeps_every_digit(tmp_path: Path) -> None:
         exact = a_usage(
             1,
             cost_usd="12345678901234567890.123456789012345678",
-            tokens={"input": 2**63 + 1},
+            tokens={"input": str(2**63 + 1), "output": "7"},
             cost_by_class_usd={"input": "0.000000000000000001"},
         )
         unpriced = a_usage(2, status="no_price")
@@ -131,7 +131,7 @@ async def test_money_keeps_every_digit(tmp_path: Path) -> None:
         assert found == [
             {
                 "cost_usd": Decimal("12345678901234567890.123456789012345678"),
-                "tokens": {"input": 2**63 + 1},
+                "tokens": {"input": 2**63 + 1, "output": 7},
                 "cost_by_class_usd": {"input": Decimal("0.000000000000000001")},
             },
             {"cost_usd": None, "tokens": {}, "cost_by_class_usd": {}},

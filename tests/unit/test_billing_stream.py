@@ -44,7 +44,7 @@ async def test_an_interaction_becomes_an_exactly_rated_usage() -> None:
         response_model="demo-1",
         status="priced",
         cost_usd="0.00000225",
-        tokens={"fresh_input": 7, "output": 2},
+        tokens={"fresh_input": "7", "output": "2"},
         cost_by_class_usd={"fresh_input": "0.00000105", "output": "0.0000012"},
         price_ids={
             "fresh_input": "genai-prices-0.2.3/demo/demo/default/always/0/fresh_input",
@@ -84,7 +84,7 @@ async def test_what_cannot_be_priced_has_no_cost_at_all() -> None:
 
     assert (usage.status, usage.reason) == ("no_price", "no_row_for_model")
     assert not usage.HasField("cost_usd")
-    assert dict(usage.tokens) == {"fresh_input": 7, "output": 2}
+    assert dict(usage.tokens) == {"fresh_input": "7", "output": "2"}
 
 
 async def test_a_decision_of_a_classical_model_is_not_metered() -> None:

@@ -13,8 +13,8 @@ class UsageRated(_message.Message):
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
         key: str
-        value: int
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     class CostByClassUsdEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -74,7 +74,7 @@ class UsageRated(_message.Message):
     status: str
     reason: str
     cost_usd: str
-    tokens: _containers.ScalarMap[str, int]
+    tokens: _containers.ScalarMap[str, str]
     cost_by_class_usd: _containers.ScalarMap[str, str]
     price_ids: _containers.ScalarMap[str, str]
     started_at_us: int
@@ -88,4 +88,4 @@ class UsageRated(_message.Message):
     _partition: int
     _offset: int
     _accepted_at_us: int
-    def __init__(self, usage_id: _Optional[str] = ..., interaction_id: _Optional[str] = ..., tenant: _Optional[str] = ..., project: _Optional[str] = ..., environment: _Optional[str] = ..., key_id: _Optional[str] = ..., provider: _Optional[str] = ..., request_model: _Optional[str] = ..., response_model: _Optional[str] = ..., status: _Optional[str] = ..., reason: _Optional[str] = ..., cost_usd: _Optional[str] = ..., tokens: _Optional[_Mapping[str, int]] = ..., cost_by_class_usd: _Optional[_Mapping[str, str]] = ..., price_ids: _Optional[_Mapping[str, str]] = ..., started_at_us: _Optional[int] = ..., rated_at_us: _Optional[int] = ..., session_id: _Optional[str] = ..., user_id: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., _producer: _Optional[str] = ..., _epoch: _Optional[str] = ..., _seq: _Optional[int] = ..., _partition: _Optional[int] = ..., _offset: _Optional[int] = ..., _accepted_at_us: _Optional[int] = ...) -> None: ...
+    def __init__(self, usage_id: _Optional[str] = ..., interaction_id: _Optional[str] = ..., tenant: _Optional[str] = ..., project: _Optional[str] = ..., environment: _Optional[str] = ..., key_id: _Optional[str] = ..., provider: _Optional[str] = ..., request_model: _Optional[str] = ..., response_model: _Optional[str] = ..., status: _Optional[str] = ..., reason: _Optional[str] = ..., cost_usd: _Optional[str] = ..., tokens: _Optional[_Mapping[str, str]] = ..., cost_by_class_usd: _Optional[_Mapping[str, str]] = ..., price_ids: _Optional[_Mapping[str, str]] = ..., started_at_us: _Optional[int] = ..., rated_at_us: _Optional[int] = ..., session_id: _Optional[str] = ..., user_id: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., _producer: _Optional[str] = ..., _epoch: _Optional[str] = ..., _seq: _Optional[int] = ..., _partition: _Optional[int] = ..., _offset: _Optional[int] = ..., _accepted_at_us: _Optional[int] = ...) -> None: ...

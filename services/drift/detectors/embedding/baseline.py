@@ -6,7 +6,7 @@ import numpy as np
 
 from services.drift.detectors.detector import Doubles, Floats, Integers
 from services.drift.detectors.embedding.cells import Cells
-from services.drift.detectors.embedding.features import Lens, log_scores, topic_counts
+from services.drift.detectors.embedding.features import Lens, log_scores, shortening, topic_counts
 from services.drift.detectors.embedding.tail import Tail
 from services.drift.detectors.embedding.topics import find_topics, nearest, squared_distances
 from services.drift.detectors.embedding.whitening import Whitening, hold_out
@@ -56,8 +56,11 @@ class Baseline:
         floors = _COPIES * np.array([rows.shape[1], max(spread, 1e-9)])
         logs = log_scores(held_out.norms, distances, floors)
         deviations = np.maximum(logs.std(axis=0), _LEAST_DEVIATION)
-        lens = Lens(whitening, centroids, floors, logs.mean(axis=0), deviations)
+        reach = max(float(np.sqrt(np.median(held_out.norms))), 1e-3)
+        short = shortening(held_out.norms, reach)
+        products = (held_out.products * np.outer(short, short)).astype(np.float32)
+        lens = Lens(whitening, centroids, reach, floors, logs.mean(axis=0), deviations)
         topics = nearest(rows[measured], centroids)
         scores = lens.standardise(held_out.norms, distances)
         cells = Cells.of(topic_counts(topics, len(centroids)), Tail.fit(scores))
-        return cls(lens, cells, len(rows), Unseen(topics, scores, held_out.products))
+        return cls(lens, cells, len(rows), Unseen(topics, scores, products))

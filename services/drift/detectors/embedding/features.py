@@ -54,12 +54,14 @@ class Features:
 class Lens:
     """From a vector to its features: the whitening map, the centroids, and the scale of the scores.
 
-    `floors` (2,) are a squared length and a squared distance that count as none at all: among rows that
+    Whitened rows longer than `reach` are shortened to it, lest a few far ones make up the mean of a
+    window. `floors` (2,) are a squared length and a squared distance that count as none at all: among rows that
     are copies of each other the rest is rounding.
     """
 
     whitening: Whitening
     centroids: Floats  # (k, d)
+    reach: float
     floors: Doubles  # (2,)
     means: Doubles  # (2,)
     deviations: Doubles  # (2,)
@@ -68,9 +70,10 @@ class Lens:
         """The features of rows (n, d)."""
         white = self.whitening.apply(rows)
         distances = squared_distances(rows, self.centroids)
-        scores = self.standardise((white**2).sum(axis=1), distances.min(axis=1))
+        norms = (white**2).sum(axis=1)
+        scores = self.standardise(norms, distances.min(axis=1))
         return Features(
-            white.astype(np.float16),
+            (white * shortening(norms, self.reach)[:, None]).astype(np.float16),
             distances.argmin(axis=1).astype(np.int16),
             scores.astype(np.float16),
         )
@@ -79,6 +82,11 @@ class Lens:
         """Squared lengths and squared distances as standardised scores (n, 2)."""
         scores = (log_scores(norms, distances, self.floors) - self.means) / self.deviations
         return np.asarray(np.clip(scores, -FURTHEST_SCORE, FURTHEST_SCORE))
+
+
+def shortening(norms: npt.ArrayLike, reach: float) -> Doubles:
+    """By how much to multiply rows of these squared lengths so that none is longer than `reach`."""
+    return np.asarray(reach / np.maximum(np.sqrt(np.asarray(norms, np.float64)), reach))
 
 
 def log_scores(norms: npt.ArrayLike, distances: npt.ArrayLike, floors: Doubles) -> Doubles:

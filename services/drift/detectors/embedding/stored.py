@@ -23,6 +23,7 @@ def baseline_arrays(baseline: Baseline, calibration: Calibration) -> dict[str, n
         "projection": lens.whitening.projection,
         "shrinkage": lens.whitening.shrinkage,
         "centroids": lens.centroids,
+        "reach": lens.reach,
         "floors": lens.floors,
         "means": lens.means,
         "deviations": lens.deviations,
@@ -44,6 +45,7 @@ def stored_baseline(arrays: Mapping[str, npt.NDArray[np.generic]]) -> tuple[Base
     lens = Lens(
         whitening,
         arrays["centroids"].astype(np.float32),
+        float(arrays["reach"]),
         vectors["floors"],
         vectors["means"],
         vectors["deviations"],
