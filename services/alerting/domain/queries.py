@@ -8,20 +8,23 @@ from services.alerting.domain.rule import Place, When
 
 MAX_EXAMPLES = 20
 
-_COLUMNS = {
-    "tenant": "tenant",
+# The fields of a place by the columns of each view.
+_TENANT = {"tenant": "tenant"}
+_STREAM = {
+    **_TENANT,
     "project": "project",
     "environment": "environment",
-    "provider": "provider",
     "model": "request_model",
 }
+_CALLS = {**_STREAM, "provider": "provider"}
+_DETECTIONS = {**_STREAM, "feature": "feature"}
 
 
 def query(alert: Alert, now: datetime) -> str:
     """SQL over the analyst views that shows what the alert is about, cause by cause."""
     started = _literal(f"{alert.started_at:%Y-%m-%d %H:%M:%S}")
     until = _literal(f"{now + timedelta(seconds=1):%Y-%m-%d %H:%M:%S}")
-    at_place = _conditions(alert.place, _COLUMNS)
+    at_place = _conditions(alert.place, _CALLS)
     match alert.when:
         case When.DETECTION:
             return _of_detections(alert, started)
@@ -50,7 +53,7 @@ def query(alert: Alert, now: datetime) -> str:
         case When.DELIVERY:
             return (
                 "SELECT changed_at, severity, state, title\n"
-                f"FROM leeway.alert_changes_v1\nWHERE {at_place}"
+                f"FROM leeway.alert_changes_v1\nWHERE {_conditions(alert.place, _TENANT)}"
                 f" AND changed_at >= {started}\nORDER BY changed_at"
             )
 
@@ -63,10 +66,10 @@ def _of_detections(alert: Alert, started: str) -> str:
         listed = ", ".join(_literal(one) for one in ids[:MAX_EXAMPLES])
         return (
             "SELECT interaction_id, started_at, status, input_text, output_text\n"
-            f"FROM leeway.interactions_v1\nWHERE {_conditions(alert.place, _COLUMNS)}"
+            f"FROM leeway.interactions_v1\nWHERE {_conditions(alert.place, _CALLS)}"
             f" AND interaction_id IN ({listed})\nORDER BY started_at"
         )
-    at_place = _conditions(alert.place, {**_COLUMNS, "feature": "feature"})
+    at_place = _conditions(alert.place, _DETECTIONS)
     return (
         "SELECT detected_at, feature, direction, statistic, threshold, summary\n"
         f"FROM leeway.detections_v1\nWHERE {at_place}"
