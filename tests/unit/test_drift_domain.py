@@ -1,0 +1,102 @@
+"""The life of a stream: learning, watching, holding its tongue, saying that it goes on, learning anew."""
+
+from services.drift.domain import Observation, Policy, Stream, StreamKey
+from services.drift.trail import TRAIL_ROWS, Label, Trail
+from services.drift.wording import summary
+
+KEY = StreamKey("acme", "demo", "production", "refusal_rate")
+POLICY = Policy(reference_size=60, quality_reference_size=100, target_run_length=1000, cooldown=50)
+QUIET = [0.0] * 9 + [1.0]
+
+
+def rows(values: list[float], begin: int = 0) -> list[Observation]:
+    return [
+        Observation(KEY, value, f"event-{n}", "default", f"interaction-{n}", n * 1000)
+        for n, value in enumerate(values, begin)
+    ]
+
+
+def test_nothing_is_found_while_a_stream_learns() -> None:
+    stream = Stream(KEY, POLICY)
+
+    assert stream.observe(rows([1.0] * 99)) == []
+    assert stream.detector is None
+
+
+def test_a_stream_watches_from_the_row_after_its_reference() -> None:
+    stream = Stream(KEY, POLICY)
+
+    found = stream.observe(rows(QUIET * 10 + [1.0] * 20))
+
+    assert [finding.observation.event_id for finding in found] == ["event-105"]
+    assert found[0].detection.reference_size == 100
+
+
+def test_where_a_batch_is_cut_changes_nothing() -> None:
+    values = rows(QUIET * 10 + [1.0] * 200)
+    whole, parts = Stream(KEY, POLICY), Stream(KEY, POLICY)
+
+    at_once = whole.observe(values)
+    in_parts = [f for n in range(0, len(values), 7) for f in parts.observe(values[n : n + 7])]
+
+    assert [f.observation for f in in_parts] == [f.observation for f in at_once]
+
+
+def test_a_lasting_shift_is_told_again_only_after_the_cooldown_and_as_continuing() -> None:
+    stream = Stream(KEY, POLICY)
+
+    found = stream.observe(rows(QUIET * 10 + [1.0] * 120))
+
+    numbers = [int(f.observation.event_id.removeprefix("event-")) for f in found]
+    assert numbers == [105, 159, 213]
+    assert [f.continuing for f in found] == [False, True, True]
+
+
+def test_a_shift_after_a_long_quiet_is_a_new_one() -> None:
+    stream = Stream(KEY, POLICY)
+
+    found = stream.observe(rows(QUIET * 10 + [1.0] * 10 + QUIET * 20 + [1.0] * 20))
+
+    assert [f.continuing for f in found] == [False, False]
+
+
+def test_a_stream_told_to_relearn_takes_a_lasting_shift_for_normal() -> None:
+    policy = Policy(60, 100, target_run_length=1000, cooldown=50, relearn_after=1)
+    stream = Stream(KEY, policy)
+
+    found = stream.observe(rows(QUIET * 10 + [1.0] * 500))
+
+    assert [f.continuing for f in found] == [False, True]
+    assert stream.turns == 3
+
+
+def test_the_change_is_dated_by_the_row_it_began_with() -> None:
+    stream = Stream(KEY, POLICY)
+
+    found = stream.observe(rows(QUIET * 10 + [1.0] * 20))
+
+    assert found[0].detection.change_ago == 5
+    assert found[0].changed_at_us == 100_000
+
+
+def test_a_rate_is_told_in_a_sentence() -> None:
+    stream = Stream(KEY, POLICY)
+
+    found = stream.observe(rows(QUIET * 10 + [1.0] * 60))
+
+    assert summary(found[0]) == ("Refusals rose from 10.0% to 100.0% over the last 6 observations.")
+    assert summary(found[1]).startswith("Still so: Refusals rose from 10.0%")
+
+
+def test_a_trail_remembers_the_last_labels_and_dates_older_rows_by_a_mark_before() -> None:
+    trail = Trail()
+
+    for n in range(1000):
+        trail.add(Label(f"i{n}", n, ""))
+
+    assert len(trail.labels) == TRAIL_ROWS
+    assert trail.back(0) == Label("i999", 999, "")
+    assert trail.back(TRAIL_ROWS) is None
+    assert trail.time_back(95) == 904
+    assert trail.time_back(500) == 496
+    assert len(trail.marks) <= 128
