@@ -68,6 +68,16 @@ class SimulatedClock:
                 waiter.set_result(None)
 
 
+async def pause(clock: Clock, seconds: float, stop: asyncio.Event) -> None:
+    """Wait for `seconds` of the clock, or until `stop` is set."""
+    if stop.is_set():
+        return
+    waits = {asyncio.ensure_future(stop.wait()), asyncio.ensure_future(clock.sleep(seconds))}
+    _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+
+
 def micros(at: datetime) -> int:
     """Microseconds since the Unix epoch of an aware time, exactly.
 

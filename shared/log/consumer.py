@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from shared.clock import Clock
+from shared.clock import Clock, pause
 from shared.errors import Unavailable
 from shared.log.file import GroupState, Ranges
 from shared.log.folder import Log
@@ -102,7 +102,7 @@ class Consumer:
                 await self._pass_over(ranges)
             self.idle = not records
             if len(records) < self._limits.max_records // 2:
-                await _pause(stop, self._limits.max_age_seconds, self._clock)
+                await pause(self._clock, self._limits.max_age_seconds, stop)
         self._source.close()
 
     async def _reload(self) -> Ranges | None:
@@ -143,7 +143,7 @@ class Consumer:
             CONSUMER_RETRIES.labels(self.group).inc()
             if stop.is_set():
                 return
-            await _pause(stop, delay, self._clock)
+            await pause(self._clock, delay, stop)
             delay = min(delay * 2, self._limits.last_retry_seconds)
             await self._reload()
 
@@ -219,13 +219,3 @@ def _joined(effects: Sequence[Effect]) -> Effect:
         dead_letters=[letter for effect in effects for letter in effect.dead_letters],
         states=states,
     )
-
-
-async def _pause(stop: asyncio.Event, seconds: float, clock: Clock) -> None:
-    """Wait for `seconds` of the clock, or until `stop` is set."""
-    if stop.is_set():
-        return
-    waits = {asyncio.ensure_future(stop.wait()), asyncio.ensure_future(clock.sleep(seconds))}
-    _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
-        task.cancel()

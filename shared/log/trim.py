@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import structlog
 
-from shared.clock import Clock, micros
+from shared.clock import Clock, micros, pause
 from shared.log.folder import FolderLog
 from shared.log.outbox import SqliteOutbox
 from shared.topics import ALL
@@ -48,7 +48,7 @@ class Trimmer:
         """Trim every interval until `stop` is set."""
         while not stop.is_set():
             await self.trim()
-            await self._clock.sleep(self._interval.total_seconds())
+            await pause(self._clock, self._interval.total_seconds(), stop)
         self._source.close()
 
     async def trim(self) -> int:

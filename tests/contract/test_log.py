@@ -14,9 +14,9 @@ from shared.errors import Conflict, Unavailable
 from shared.log.consumer import Consumer, ConsumerLimits
 from shared.log.folder import FolderLog
 from shared.log.outbox import SqliteOutbox
-from shared.log.record import DeadLetter, Effect, Fact, OpenCall, Record
+from shared.log.record import DeadLetter, Effect, Fact, Handler, OpenCall, Record
 from shared.metrics import FACT_GAPS
-from shared.topics import FEEDBACK_RECEIVED, INTERACTION_COMPLETED, USAGE_RATED
+from shared.topics import FEEDBACK_RECEIVED, INTERACTION_COMPLETED, USAGE_RATED, Topic
 
 LIMITS = ConsumerLimits(
     max_records=100,
@@ -27,7 +27,7 @@ LIMITS = ConsumerLimits(
 )
 
 
-def a_fact(n: int, *, tenant: str = "acme", topic=INTERACTION_COMPLETED) -> Fact:
+def a_fact(n: int, *, tenant: str = "acme", topic: Topic = INTERACTION_COMPLETED) -> Fact:
     return Fact(topic, tenant, f"00000000-0000-7000-8000-{n:012d}", f"value {n}".encode())
 
 
@@ -71,7 +71,11 @@ class Collecting:
 
 
 def a_consumer(
-    folder: Path, outbox: SqliteOutbox, handler, group: str = "g", topics=None
+    folder: Path,
+    outbox: SqliteOutbox,
+    handler: Handler,
+    group: str = "g",
+    topics: Sequence[Topic] = (),
 ) -> Consumer:
     return Consumer(
         group,
@@ -89,7 +93,7 @@ async def run(consumer: Consumer, handler: Collecting) -> None:
         await consumer.run(handler.stop)
 
 
-async def test_records_keep_their_order_and_are_numbered_from_one(tmp_path):
+async def test_records_keep_their_order_and_are_numbered_from_one(tmp_path: Path) -> None:
     async with an_outbox(tmp_path) as outbox:
         await outbox.append([a_fact(n) for n in range(250)])
         handler = Collecting(done=250)
@@ -101,7 +105,7 @@ async def test_records_keep_their_order_and_are_numbered_from_one(tmp_path):
     assert {r.key for r in handler.records} == {"acme"}
 
 
-async def test_concurrent_appends_are_all_stored_once(tmp_path):
+async def test_concurrent_appends_are_all_stored_once(tmp_path: Path) -> None:
     async with an_outbox(tmp_path) as outbox:
         await asyncio.gather(*(outbox.append([a_fact(n)]) for n in range(500)))
         handler = Collecting(done=500)
@@ -111,7 +115,7 @@ async def test_concurrent_appends_are_all_stored_once(tmp_path):
     assert sorted(r.event_id for r in handler.records) == [a_fact(n).event_id for n in range(500)]
 
 
-async def test_a_fact_sent_again_is_accepted_once(tmp_path):
+async def test_a_fact_sent_again_is_accepted_once(tmp_path: Path) -> None:
     async with an_outbox(tmp_path) as outbox:
         await outbox.append([a_fact(1)])
         await outbox.append([a_fact(1), a_fact(2)])
@@ -126,7 +130,7 @@ async def test_a_fact_sent_again_is_accepted_once(tmp_path):
     assert sum(n for *_, n in counts) == 2
 
 
-async def test_a_group_goes_on_where_it_stopped_and_gets_its_state_back(tmp_path):
+async def test_a_group_goes_on_where_it_stopped_and_gets_its_state_back(tmp_path: Path) -> None:
     async with an_outbox(tmp_path) as outbox:
         await outbox.append([a_fact(n) for n in range(3)])
         first = Collecting(done=3)
@@ -141,7 +145,7 @@ async def test_a_group_goes_on_where_it_stopped_and_gets_its_state_back(tmp_path
     assert second.restored == {"count": b"3"}
 
 
-async def test_several_producers_are_read_as_one_log(tmp_path):
+async def test_several_producers_are_read_as_one_log(tmp_path: Path) -> None:
     async with an_outbox(tmp_path, "edge-0") as one, an_outbox(tmp_path, "edge-1") as two:
         await one.append([a_fact(n) for n in range(10)])
         await two.append([a_fact(n) for n in range(10, 20)])
@@ -153,7 +157,7 @@ async def test_several_producers_are_read_as_one_log(tmp_path):
     assert {r.producer for r in handler.records} == {"edge-0", "edge-1"}
 
 
-async def test_a_batch_that_is_unavailable_is_tried_again_whole(tmp_path):
+async def test_a_batch_that_is_unavailable_is_tried_again_whole(tmp_path: Path) -> None:
     async with an_outbox(tmp_path) as outbox:
         await outbox.append([a_fact(n) for n in range(3)])
         handler = Collecting(done=3)
@@ -166,7 +170,7 @@ async def test_a_batch_that_is_unavailable_is_tried_again_whole(tmp_path):
     assert len(handler.records) == 3
 
 
-async def test_a_record_that_crashes_its_handler_is_found_and_buried_alone(tmp_path):
+async def test_a_record_that_crashes_its_handler_is_found_and_buried_alone(tmp_path: Path) -> None:
     async with an_outbox(tmp_path) as outbox:
         await outbox.append([a_fact(n) for n in range(4)])
         handler = Collecting(done=3)
@@ -179,7 +183,7 @@ async def test_a_record_that_crashes_its_handler_is_found_and_buried_alone(tmp_p
     assert [(d.value, d.headers["reason"]) for d in dead] == [(b"value 2", "ValueError: poison")]
 
 
-async def test_a_group_that_rejects_everything_stops_itself(tmp_path):
+async def test_a_group_that_rejects_everything_stops_itself(tmp_path: Path) -> None:
     async with an_outbox(tmp_path) as outbox:
         await outbox.append([a_fact(n) for n in range(8)])
         handler = Collecting(done=1000)
@@ -191,7 +195,7 @@ async def test_a_group_that_rejects_everything_stops_itself(tmp_path):
     assert consumer.halted
 
 
-async def test_effect_and_position_are_stored_together(tmp_path):
+async def test_effect_and_position_are_stored_together(tmp_path: Path) -> None:
     class Rating(Collecting):
         async def handle(self, records: Sequence[Record]) -> Effect:
             await super().handle(records)
@@ -208,7 +212,7 @@ async def test_effect_and_position_are_stored_together(tmp_path):
     assert [r.value for r in reading.records] == [b"rated"] * 5
 
 
-async def test_an_exact_batch_comes_again_the_same_after_a_kill(tmp_path):
+async def test_an_exact_batch_comes_again_the_same_after_a_kill(tmp_path: Path) -> None:
     class Dying(Collecting):
         exact_batches = True
 
@@ -233,7 +237,7 @@ async def test_an_exact_batch_comes_again_the_same_after_a_kill(tmp_path):
     assert [r.value for r in surviving.records] == [f"value {n}".encode() for n in range(9)]
 
 
-async def test_a_missing_record_is_reported_as_a_gap(tmp_path, caplog):
+async def test_a_missing_record_is_reported_as_a_gap(tmp_path: Path) -> None:
     async with an_outbox(tmp_path) as outbox:
         await outbox.append([a_fact(1)])
         first = Collecting(done=1)
@@ -250,7 +254,7 @@ async def test_a_missing_record_is_reported_as_a_gap(tmp_path, caplog):
     assert _gaps("g") - before == 1
 
 
-async def test_records_of_other_topics_are_passed_over(tmp_path):
+async def test_records_of_other_topics_are_passed_over(tmp_path: Path) -> None:
     async with an_outbox(tmp_path) as outbox:
         await outbox.append([a_fact(1, topic=FEEDBACK_RECEIVED), a_fact(2)])
         handler = Collecting(done=1)
@@ -260,7 +264,7 @@ async def test_records_of_other_topics_are_passed_over(tmp_path):
     assert [r.value for r in handler.records] == [b"value 2"]
 
 
-async def test_an_open_call_survives_until_it_is_closed(tmp_path):
+async def test_an_open_call_survives_until_it_is_closed(tmp_path: Path) -> None:
     opened = datetime(2026, 1, 1, tzinfo=UTC)
     async with an_outbox(tmp_path) as outbox:
         await outbox.open(OpenCall("a", opened, b"partial a"))
@@ -270,14 +274,14 @@ async def test_an_open_call_survives_until_it_is_closed(tmp_path):
         assert outbox.orphans() == [OpenCall("b", opened, b"partial b")]
 
 
-async def test_one_process_writes_one_outbox(tmp_path):
+async def test_one_process_writes_one_outbox(tmp_path: Path) -> None:
     async with an_outbox(tmp_path):
         with pytest.raises(Conflict):
             async with an_outbox(tmp_path):
                 pass
 
 
-async def test_a_full_disk_refuses_and_loses_nothing(tmp_path):
+async def test_a_full_disk_refuses_and_loses_nothing(tmp_path: Path) -> None:
     async with an_outbox(tmp_path) as outbox:
         await outbox.append([a_fact(1)])
         with sqlite3.connect(tmp_path / "edge-0.db", isolation_level=None) as db:
@@ -295,7 +299,7 @@ async def test_a_full_disk_refuses_and_loses_nothing(tmp_path):
     assert records[-1].value == b"value 900"
 
 
-async def test_trimming_keeps_what_a_compacted_topic_needs(tmp_path):
+async def test_trimming_keeps_what_a_compacted_topic_needs(tmp_path: Path) -> None:
     async with an_outbox(tmp_path) as outbox:
         await outbox.append([a_fact(1), a_fact(2, topic=FEEDBACK_RECEIVED), a_fact(3)])
 
@@ -308,4 +312,4 @@ async def test_trimming_keeps_what_a_compacted_topic_needs(tmp_path):
 
 
 def _gaps(group: str) -> float:
-    return FACT_GAPS.labels(group)._value.get()
+    return float(FACT_GAPS.labels(group)._value.get())

@@ -1,0 +1,103 @@
+"""The first minute of a new user: a call, its record in SQL, its price, feedback, and books that add up."""
+
+import asyncio
+import json
+import os
+import signal
+from decimal import Decimal
+from pathlib import Path
+
+import aiohttp
+from openai import AsyncOpenAI
+
+from tests.stack import Stack, a_stack
+
+CALLS = """
+SELECT interaction_id, input_tokens, output_tokens, toString(cost_usd) AS cost, thumb
+FROM leeway.calls_v1 ORDER BY started_at FORMAT JSON
+"""
+
+
+async def rows(stack: Stack, sql: str) -> list[dict[str, object]]:
+    ready = stack.ready
+    auth = {
+        "X-ClickHouse-User": ready["sql_user"],
+        "X-ClickHouse-Key": ready["sql_password"],
+    }
+    async with (
+        aiohttp.ClientSession(headers=auth) as session,
+        session.post(ready["sql_url"], data=sql) as reply,
+    ):
+        text = await reply.text()
+        assert reply.status == 200, text
+        found: list[dict[str, object]] = json.loads(text)["data"]
+        return found
+
+
+async def priced(stack: Stack, count: int) -> list[dict[str, object]]:
+    async with asyncio.timeout(20):
+        while True:
+            found = await rows(stack, CALLS)
+            if len(found) == count and all(row["cost"] for row in found):
+                return found
+            await asyncio.sleep(0.1)
+
+
+async def call(stack: Stack, *, stream: bool = False) -> tuple[str, str]:
+    """One call of the demo model with stated token counts: its id and the cost on its reply."""
+    ready = stack.ready
+    metadata = {"leeway_demo_input_tokens": "374", "leeway_demo_output_tokens": "44"}
+    async with AsyncOpenAI(base_url=ready["url"] + "/v1", api_key=ready["api_key"]) as client:
+        raw = await client.chat.completions.with_raw_response.create(
+            model="demo",
+            messages=[{"role": "user", "content": "Where is my card?"}],
+            metadata=metadata,
+            stream=stream,
+        )
+        if stream:
+            async for _ in raw.parse():  # type: ignore[union-attr]
+                pass
+        return raw.headers["x-leeway-interaction-id"], raw.headers.get("x-leeway-cost-usd", "")
+
+
+async def test_a_call_is_recorded_priced_and_queryable(tmp_path: Path) -> None:
+    async with a_stack(tmp_path) as stack:
+        ready = stack.ready
+        (first, cost), (second, _) = await call(stack), await call(stack, stream=True)
+        async with (
+            aiohttp.ClientSession(headers={"x-api-key": ready["api_key"]}) as session,
+            session.post(
+                ready["url"] + "/v1/feedback",
+                json={"interaction_id": first, "kind": "thumbs", "label": "up"},
+            ) as reply,
+        ):
+            assert reply.status == 200
+
+        found = await priced(stack, 2)
+        code, books = await stack.leeway(
+            "doctor", "accounting", "--json", "--url", ready["sql_url"]
+        )
+        exit_code = await stack.stop()
+
+    assert [row["interaction_id"] for row in found] == [first, second]
+    assert [(row["input_tokens"], row["output_tokens"]) for row in found] == [("374", "44")] * 2
+    assert {Decimal(str(row["cost"])) for row in found} == {Decimal(cost)} == {Decimal("0.0000825")}
+    assert found[0]["thumb"] == "up"
+    assert (code, json.loads(books)["ok"]) == (0, True)
+    assert exit_code == 0
+
+
+async def test_a_killed_process_comes_back_and_nothing_accepted_is_lost(tmp_path: Path) -> None:
+    async with a_stack(tmp_path) as stack:
+        accepted = [(await call(stack))[0] for _ in range(5)]
+        for name in ("core", "edge-0"):
+            os.kill(stack.ready["pids"][name], signal.SIGKILL)
+        accepted += [(await call(stack))[0] for _ in range(5)]
+
+        found = await priced(stack, 10)
+        code, books = await stack.leeway(
+            "doctor", "accounting", "--json", "--url", stack.ready["sql_url"]
+        )
+
+    assert [row["interaction_id"] for row in found] == accepted
+    assert (code, json.loads(books)["ok"]) == (0, True)

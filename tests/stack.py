@@ -1,0 +1,76 @@
+"""The whole stack as its users start it: `leeway up` in a folder of its own, on free ports."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+START_SECONDS = 60
+
+
+@dataclass
+class Stack:
+    """A running installation."""
+
+    folder: Path
+    process: asyncio.subprocess.Process
+    ready: dict[str, Any]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return stack_environment(self.folder)
+
+    async def leeway(self, *words: str) -> tuple[int, str]:
+        """Run a verb of the command line against this installation."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "services.cli",
+            *words,
+            env=self.environment,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        output, _ = await process.communicate()
+        return process.returncode or 0, output.decode()
+
+    async def stop(self) -> int:
+        """Ctrl-C; the exit code."""
+        self.process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(START_SECONDS):
+            return await self.process.wait()
+
+
+def stack_environment(folder: Path) -> dict[str, str]:
+    ports = {"LEEWAY_PORT": "0", "LEEWAY_SQL_PORT": "0", "LEEWAY_OTLP_PORT": "0"}
+    return {**os.environ, **ports, "LEEWAY_DATA": str(folder / "data")}
+
+
+@asynccontextmanager
+async def a_stack(folder: Path) -> AsyncIterator[Stack]:
+    ready_file = folder / "ready.json"
+    ready_file.unlink(missing_ok=True)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.cli",
+        "up",
+        "--ready-file",
+        str(ready_file),
+        env=stack_environment(folder),
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            while not ready_file.exists():
+                await asyncio.sleep(0.05)
+        yield Stack(folder, process, json.loads(ready_file.read_text()))
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            await process.wait()
