@@ -29,7 +29,7 @@ class Destination:
         """The URL put together again from its checked parts."""
         return URL.build(
             scheme=self.scheme,
-            host=self.host,
+            host=f"[{self.host}]" if ":" in self.host else self.host,
             port=self.port,
             path=self.path,
             query_string=self.query,

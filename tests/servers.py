@@ -26,13 +26,15 @@ async def _fine(request: web.Request) -> web.StreamResponse:
 class LoopbackServer:
     """An HTTP server on a free port; `answer` answers everything."""
 
-    def __init__(self, answer: Answer = _fine) -> None:
+    def __init__(self, answer: Answer = _fine, *, address: str = "127.0.0.1") -> None:
         self.answer = answer
+        self._address = address
         self.requests: list[Received] = []
         self.port = 0
 
     def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
+        host = f"[{self._address}]" if ":" in self._address else self._address
+        return f"http://{host}:{self.port}{path}"
 
     async def _on_request(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
@@ -45,7 +47,7 @@ class LoopbackServer:
         app.router.add_route("*", "/{tail:.*}", self._on_request)
         self._runner = web.AppRunner(app)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, self._address, 0)
         await site.start()
         self.port = self._runner.addresses[0][1]
         return self

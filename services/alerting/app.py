@@ -63,7 +63,7 @@ async def _opened(
     """The tables are there, open alerts are taken up, and what waits for no channel is given up."""
     await database.migrate()
     await desk.load()
-    abandoned = await store.abandon(channels, clock.now())
+    abandoned = await store.abandon(list(channels), clock.now())
     if abandoned:
         log.warning("alerting.abandoned", deliveries=abandoned)
     yield

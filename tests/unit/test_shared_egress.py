@@ -1,6 +1,8 @@
 """The address rules: what may be typed in, and which addresses are reached."""
 
 import asyncio
+import socket
+import ssl
 from collections.abc import Sequence
 from ipaddress import ip_address
 
@@ -219,6 +221,15 @@ def test_the_url_that_is_connected_to_is_built_from_the_checked_parts() -> None:
     assert str(to.url) == "https://hooks.example.com/a%2Fb?c=%20&d=?"
 
 
+@pytest.mark.parametrize("url", GOOD_URLS)
+def test_a_good_url_put_together_again_has_the_same_parts(url: str) -> None:
+    to = parse_url(url)
+
+    assert (to.url.scheme, to.url.raw_host, to.url.port) == (to.scheme, to.host, to.port)
+    assert (to.url.raw_path, to.url.raw_query_string) == (to.path, to.query)
+    assert parse_url(str(to.url)) == to
+
+
 def test_a_network_with_host_bits_is_refused_by_name() -> None:
     with pytest.raises(Invalid, match=r"'10\.0\.0\.1/8'"):
         Egress(["10.0.0.1/8"])
@@ -242,6 +253,45 @@ async def test_a_second_answer_of_the_name_server_is_never_asked_for() -> None:
 
     assert (reply.status, asked) == (200, ["receiver.example.com"])
     assert server.requests[0].headers["Host"] == f"receiver.example.com:{server.port}"
+
+
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 loopback")
+async def test_a_literal_ipv6_address_is_reached() -> None:
+    async with LoopbackServer(address="::1") as server:
+        reply = await Egress(["::1/128"]).post(server.url("/a"), b"{}", {})
+
+    assert (reply.status, server.requests[0].headers["Host"]) == (200, f"[::1]:{server.port}")
+
+
+async def test_tls_asks_for_the_name_and_not_for_the_pinned_address() -> None:
+    asked: list[str | None] = []
+
+    def on_name(_: ssl.SSLObject, name: str | None, __: ssl.SSLContext) -> int:
+        asked.append(name)
+        return int(ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME)
+
+    async def home(host: str, port: int) -> Sequence[str]:
+        return ["127.0.0.1"]
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sni_callback = on_name
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        with pytest.raises(Unavailable):
+            await Egress(["127.0.0.0/8"], lookup=home).post(
+                f"https://receiver.example.com:{port}/", b"{}", {}
+            )
+
+    assert asked == ["receiver.example.com"]
 
 
 async def test_a_redirect_is_an_answer_and_not_followed() -> None:
