@@ -80,7 +80,7 @@ async def test_a_call_is_recorded_priced_and_queryable(tmp_path: Path) -> None:
         exit_code = await stack.stop()
 
     assert [row["interaction_id"] for row in found] == [first, second]
-    assert [(row["input_tokens"], row["output_tokens"]) for row in found] == [("374", "44")] * 2
+    assert [(row["input_tokens"], row["output_tokens"]) for row in found] == [(374, 44)] * 2
     assert {Decimal(str(row["cost"])) for row in found} == {Decimal(cost)} == {Decimal("0.0000825")}
     assert found[0]["thumb"] == "up"
     assert (code, json.loads(books)["ok"]) == (0, True)

@@ -1,6 +1,7 @@
 """Exact figures of the detectors' parts."""
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from services.drift.detectors.embedding.cells import CELLS, share_surprise
@@ -76,7 +77,7 @@ def test_a_mean_is_bound_from_below_and_closer_with_more_scores() -> None:
 
 
 @pytest.mark.parametrize("values", [[0.5, 1.5], [[0.5]], [float("nan")]])
-def test_numbers_outside_0_to_1_are_refused(values: list[object]) -> None:
+def test_numbers_outside_0_to_1_are_refused(values: npt.ArrayLike) -> None:
     with pytest.raises(Invalid, match="numbers in"):
         RateDetector().fit([0, 1] * 20).calibrate(100).update(values)
 

@@ -93,7 +93,7 @@ class BettingDetector:
     def calibrate(self, target_run_length: float) -> Self:
         if self._bets is None:
             raise Invalid("The detector has no reference to calibrate on: fit it first.")
-        self._target = target_run_length
+        self._target = float(target_run_length)
         self._ledger = Ledger.empty(len(self._bets.slopes))
         return self
 

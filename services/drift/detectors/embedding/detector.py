@@ -58,6 +58,7 @@ class EmbeddingDetector:
         self._most_topics = most_topics
         self._effort = effort or Effort()
         self._width = 0
+        self._sketch: Floats | None = None
         self._target = 0.0
         self._baseline: Baseline | None = None
         self._calibration: Calibration | None = None
@@ -69,7 +70,7 @@ class EmbeddingDetector:
             raise Invalid(
                 f"A reference needs {LEAST_REFERENCE} or more finite vectors, not {rows.shape}."
             )
-        self._width = rows.shape[1]
+        self._look_at(rows.shape[1])
         rng = np.random.default_rng(self._seed)
         self._baseline = Baseline.fit(self._narrow(rows), self._most_topics, rng)
         self._calibration = None
@@ -82,7 +83,7 @@ class EmbeddingDetector:
         self._calibration = calibrate(
             self._baseline.cells, self._baseline.unseen, target_run_length, rng, self._effort
         )
-        self._target = target_run_length
+        self._target = float(target_run_length)
         self._restart()
         return self
 
@@ -122,7 +123,7 @@ class EmbeddingDetector:
     def load(cls, baseline: bytes, progress: bytes) -> Self:
         arrays = unpack(baseline)
         detector = cls(seed=int(arrays["seed"]))
-        detector._width = int(arrays["width"])
+        detector._look_at(int(arrays["width"]))
         detector._target = float(arrays["target"])
         detector._baseline, detector._calibration = stored_baseline(arrays)
         ring = unpack(progress)
@@ -133,17 +134,20 @@ class EmbeddingDetector:
         )
         return detector
 
+    def _look_at(self, width: int) -> None:
+        self._width, self._sketch = width, None
+        if width > WIDEST:
+            rng = np.random.default_rng([self._seed, 2])
+            directions = rng.standard_normal((width, WIDEST), dtype=np.float32)
+            self._sketch = directions / np.float32(np.sqrt(WIDEST))
+
     def _restart(self) -> None:
         self._ring = Features.blank(LONGEST_WINDOW, min(self._width, WIDEST))
 
     def _narrow(self, rows: Floats) -> Floats:
         if rows.ndim != 2 or rows.shape[1] != self._width:
             raise Invalid(f"Expected vectors of {self._width} numbers, not {rows.shape}.")
-        if self._width <= WIDEST:
-            return rows
-        rng = np.random.default_rng([self._seed, 2])
-        directions = rng.standard_normal((self._width, WIDEST), dtype=np.float32)
-        return np.asarray(rows @ directions / np.float32(np.sqrt(WIDEST)))
+        return rows if self._sketch is None else np.asarray(rows @ self._sketch)
 
     def _detection(self, index: int, recent: Features, strangeness: Doubles) -> Detection:
         assert self._baseline is not None
