@@ -5,16 +5,13 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo install dev test check format bench protos protos-check prices lock clean
+.PHONY: help up install dev test check format bench protos protos-check prices lock clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 up: install ## start Leeway and print how to call it (ARGS="--ready-file PATH" for scripts)
 	@exec $(BIN)/leeway up $(ARGS)
-
-demo: install ## drive the running platform with traffic, plant a drift, show what it sees
-	@exec $(BIN)/leeway demo $(ARGS)
 
 install: .venv/installed ## the virtual environment, from the lock, hashes checked
 
@@ -49,8 +46,9 @@ format: dev ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: dev ## every benchmark that needs no data set
-	$(BIN)/python -m benchmarks
+bench: dev ## the benchmarks that need no data set; each prints last one JSON line
+	$(BIN)/python -m benchmarks.drift_first
+	$(BIN)/python -m benchmarks.serving
 
 protos: dev ## generate the wire's code
 	$(BIN)/python -m grpc_tools.protoc -Iprotos protos/leeway_pb/v1/*.proto --python_out=protos/gen --pyi_out=protos/gen

@@ -160,7 +160,7 @@ class OutboxFile:
     def _append(self, facts: Sequence[Fact], now_us: int) -> None:
         counts: Counter[tuple[str, str]] = Counter()
         for fact in facts:
-            if not self._first_time(fact.topic.name, fact.event_id, now_us):
+            if not self._first_time(fact, now_us):
                 continue
             partition = fact.topic.partition(fact.key)
             self._insert(
@@ -173,9 +173,11 @@ class OutboxFile:
                 (topic, tenant, now_us // MINUTE_US, n),
             )
 
-    def _first_time(self, topic: str, event_id: str, now_us: int) -> bool:
+    def _first_time(self, fact: Fact, now_us: int) -> bool:
+        """Whether this tenant's id is new: another tenant may choose the same one."""
         inserted = self._db.execute(
-            "INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", (topic, event_id, now_us)
+            "INSERT OR IGNORE INTO seen VALUES (?, ?, ?)",
+            (fact.topic.name, f"{fact.key}/{fact.event_id}", now_us),
         )
         return inserted.rowcount == 1
 

@@ -130,6 +130,16 @@ async def test_a_fact_sent_again_is_accepted_once(tmp_path: Path) -> None:
     assert sum(n for *_, n in counts) == 2
 
 
+async def test_two_tenants_may_choose_the_same_id(tmp_path: Path) -> None:
+    async with an_outbox(tmp_path) as outbox:
+        await outbox.append([a_fact(1, tenant="acme"), a_fact(1, tenant="bank")])
+        handler = Collecting(done=2)
+
+        await run(a_consumer(tmp_path, outbox, handler), handler)
+
+    assert {r.key for r in handler.records} == {"acme", "bank"}
+
+
 async def test_a_group_goes_on_where_it_stopped_and_gets_its_state_back(tmp_path: Path) -> None:
     async with an_outbox(tmp_path) as outbox:
         await outbox.append([a_fact(n) for n in range(3)])
