@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.drift.detectors.detector import Doubles, Integers
-from services.drift.detectors.embedding.cells import CELLS, Cells, share_surprise
+from services.drift.detectors.embedding.cells import CELLS, Cell, Cells, share_surprise
 from services.drift.detectors.embedding.features import Features, topic_counts
 
 _SHORTEST_LOOK = 8  # an alarm of one row is explained on the last eight
@@ -27,46 +27,55 @@ class Change:
     details: dict[str, object]
 
 
-def explain(recent: Features, strangeness: Doubles, cells: Cells) -> Change:
-    """The change behind an alarm on the last of the `recent` rows, given every cell's strangeness.
+@dataclass(frozen=True, slots=True)
+class _Story:
+    """A reading of the rows: the share it speaks of, and how much each row belongs to it."""
 
-    Rows outside the reference are told first, a topic that grew second, and only what neither shows is
-    called a shift of the whole.
-    """
+    direction: str
+    before: float
+    after: float
+    weights: Doubles
+
+
+def explain(recent: Features, strangeness: Doubles, cells: Cells) -> Change:
+    """The change behind an alarm on the last of the `recent` rows, given every cell's strangeness."""
     winner = CELLS[int(strangeness.argmax())]
     filled = int((recent.topics >= 0).sum())
     window = min(max(winner.window, _SHORTEST_LOOK), filled)
     look = recent[len(recent) - window :]
-    rows = int(cells.counts.sum())
-    outside = cells.tail.is_outside(look.scores.astype(float))
-    topics = topic_counts(look.topics, len(cells.counts))
+    beyond = cells.tail.beyond(look.scores.astype(float))
+    rows, topics = int(cells.counts.sum()), topic_counts(look.topics, len(cells.counts))
     surges = _surprises(cells.counts, topics, rows, window)
-    novelty = float(share_surprise(cells.tail.outside, rows, window)[int(outside.sum())])
-    grown = int(surges.argmax())
-    far = winner.block in ("tail", "score") and outside.any()
-    if far or (novelty > _CONVINCING and novelty >= surges[grown] / 2):
-        direction, chosen = "new", outside
-        before, after = cells.tail.outside / rows, float(outside.mean())
-    elif surges[grown] > _CONVINCING + np.log(len(surges)):
-        direction, chosen = "surge", look.topics == grown
-        before, after = cells.counts[grown] / rows, topics[grown] / window
-    else:
-        direction, chosen = "shift", np.ones(window, bool)
-        before, after = 0.0, 1.0
+    story = _story(winner, look, cells, beyond, surges)
     return Change(
-        direction=direction,
+        direction=story.direction,
         change_ago=min(winner.window, filled) - 1,
         window=window,
-        before=float(before),
-        after=float(after),
-        exemplars=_most_typical(look, chosen),
+        before=story.before,
+        after=story.after,
+        exemplars=_most_typical(look, story.weights),
         details={
             "block": winner.block,
             "cell_window": winner.window,
-            "share_outside": float(outside.mean()),
+            "share_outside": float((beyond > 0).mean()),
             "topics": _grown_topics(cells.counts / rows, topics / window, surges),
         },
     )
+
+
+def _story(winner: Cell, look: Features, cells: Cells, beyond: Doubles, surges: Doubles) -> _Story:
+    """Rows outside the reference are told first, a topic that grew second, the shift of a whole last."""
+    window, rows = len(look), int(cells.counts.sum())
+    grown, outside = int(surges.argmax()), int((beyond > 0).sum())
+    novelty = float(share_surprise(cells.tail.outside, rows, window)[outside])
+    far = winner.block in ("tail", "score") and outside > 0
+    if far or (novelty > _CONVINCING and novelty >= surges[grown] / 2):
+        return _Story("new", cells.tail.outside / rows, outside / window, beyond)
+    if surges[grown] > _CONVINCING + np.log(len(surges)):
+        members = (look.topics == grown).astype(float)
+        before = float(cells.counts[grown]) / rows
+        return _Story("surge", before, float(members.mean()), members)
+    return _Story("shift", 0.0, 1.0, np.ones(window))
 
 
 def _surprises(counts: Integers, seen: Integers, rows: int, window: int) -> Doubles:
@@ -83,11 +92,11 @@ def _grown_topics(before: Doubles, after: Doubles, surprises: Doubles) -> list[d
     ]
 
 
-def _most_typical(look: Features, chosen: np.ndarray) -> tuple[int, ...]:
-    """The chosen rows that point most in their common direction, as numbers of rows before the last."""
-    places = np.flatnonzero(chosen)
+def _most_typical(look: Features, weights: Doubles) -> tuple[int, ...]:
+    """The rows of weight that point most in their common direction, as numbers of rows before the last."""
+    places = np.flatnonzero(weights)
     white = look.white[places].astype(np.float64)
-    lengths = np.maximum(np.linalg.norm(white, axis=1), 1e-12)
-    likeness = white @ white.mean(axis=0) / lengths
+    white /= np.maximum(np.linalg.norm(white, axis=1, keepdims=True), 1e-12)
+    likeness = white @ (weights[places] @ white)
     order = places[np.argsort(-likeness, kind="stable")][:_EXEMPLARS]
     return tuple(len(look) - 1 - int(place) for place in order)

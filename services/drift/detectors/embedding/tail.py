@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from services.drift.detectors.detector import Doubles
 
@@ -59,9 +58,9 @@ class Tail:
         """How much each row speaks for new mass far out: standardised, flat below the tail."""
         return (_weights(scores, self.begins, self.excess) - self.mean) / self.deviation
 
-    def is_outside(self, scores: Doubles) -> npt.NDArray[np.bool_]:
-        """Which rows lie further out than 99 % of the reference, by either score."""
-        return np.asarray((scores > self.edges).any(axis=1))
+    def beyond(self, scores: Doubles) -> Doubles:
+        """How far each row lies beyond 99 % of the reference, by the score that says more; 0: within."""
+        return np.asarray(np.maximum(scores - self.edges, 0).max(axis=1))
 
     def redraw(self, scores: Doubles, rng: np.random.Generator) -> Doubles:
         """The scores with those in the tail drawn anew from a law of this one's posterior."""
