@@ -90,7 +90,10 @@ def children(installation: Installation, ports: Ports) -> list[Child]:
         "core",
         EMBEDDED["core"],
         None,
-        {"LEEWAY_WAREHOUSE_LISTEN_FD": str(ports.sql.fileno())},
+        {
+            "LEEWAY_WAREHOUSE_LISTEN_FD": str(ports.sql.fileno()),
+            "OPENBLAS_NUM_THREADS": "1",  # small matrices: more threads only wait for each other
+        },
     )
     edges = [
         Child(

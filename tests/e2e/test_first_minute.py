@@ -34,11 +34,13 @@ async def rows(stack: Stack, sql: str) -> list[dict[str, object]]:
         return found
 
 
-async def priced(stack: Stack, count: int) -> list[dict[str, object]]:
-    async with asyncio.timeout(20):
+async def priced(stack: Stack, count: int, *, thumbs: int = 0) -> list[dict[str, object]]:
+    """The calls, once there are so many, all of them priced and so many of them rated by people."""
+    async with asyncio.timeout(30):
         while True:
             found = await rows(stack, CALLS)
-            if len(found) == count and all(row["cost"] for row in found):
+            rated = sum(1 for row in found if row["thumb"])
+            if len(found) == count and rated == thumbs and all(row["cost"] for row in found):
                 return found
             await asyncio.sleep(0.1)
 
@@ -73,7 +75,7 @@ async def test_a_call_is_recorded_priced_and_queryable(tmp_path: Path) -> None:
         ):
             assert reply.status == 200
 
-        found = await priced(stack, 2)
+        found = await priced(stack, 2, thumbs=1)
         code, books = await stack.leeway(
             "doctor", "accounting", "--json", "--url", ready["sql_url"]
         )
