@@ -10,7 +10,7 @@ from typing import Any, Self
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, event, text
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from shared.errors import Unavailable
@@ -19,7 +19,12 @@ MIGRATIONS = Path(__file__).parents[1] / "infra" / "postgres"
 BUSY_SECONDS = 5
 DEADLINE_SECONDS = 10
 
+_TRY_AGAIN = "The control database does not answer; try again."
+_PASSING = ("08", "40", "53", "55", "57")  # connection, rollback, resources, lock, shutdown
+
 _WRITER_LOCK = 0x1EE_3A7  # any number that no other user of this PostgreSQL takes
+_TAKE_WRITER_LOCK = text("SELECT pg_advisory_xact_lock(:lock)")
+_SET_PATIENCE = text("SELECT set_config('lock_timeout', :patience, true)")
 
 
 def sqlite_url(path: Path) -> str:
@@ -67,10 +72,7 @@ class Database:
         async with _deadline(), self._engine.connect() as connection:
             await connection.execution_options(writing=True)
             async with connection.begin():
-                if not self._sqlite:
-                    await connection.execute(
-                        text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK}
-                    )
+                await self._take_turn(connection)
                 yield connection
 
     async def migrate(self) -> None:
@@ -78,7 +80,16 @@ class Database:
         async with self._engine.connect() as connection:
             await connection.execution_options(writing=True)
             async with connection.begin():
+                await self._take_turn(connection)
                 await connection.run_sync(_upgrade)
+
+    async def _take_turn(self, connection: AsyncConnection) -> None:
+        """Wait for the writers before; SQLite's transaction has done so by beginning."""
+        if self._sqlite:
+            return
+        patience = f"{round(self._busy_seconds * 1000)}ms"
+        await connection.execute(_SET_PATIENCE, {"patience": patience})
+        await connection.execute(_TAKE_WRITER_LOCK, {"lock": _WRITER_LOCK})
 
     def _prepare_sqlite(self, connection: Any, _: object) -> None:
         """Set what SQLite forgets; and begin transactions ourselves, since the driver begins them late."""
@@ -96,8 +107,22 @@ async def _deadline() -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
             yield
-    except (OperationalError, InterfaceError, OSError) as error:  # a TimeoutError is an OSError
-        raise Unavailable("The control database does not answer; try again.") from error
+    except DBAPIError as error:
+        if not _passes(error):
+            raise
+        raise Unavailable(_TRY_AGAIN) from error
+    except OSError as error:  # a TimeoutError is one
+        raise Unavailable(_TRY_AGAIN) from error
+
+
+def _passes(error: DBAPIError) -> bool:
+    """Whether the same statement can work later: the connection, the server or a lock failed it.
+
+    The classes are those of PostgreSQL's manual, appendix A.
+    """
+    state = getattr(error.orig, "sqlstate", None) or ""
+    kinds = (OperationalError, InterfaceError)
+    return isinstance(error, kinds) or error.connection_invalidated or state[:2] in _PASSING
 
 
 def _upgrade(connection: Connection) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from pydantic import SecretStr
 
 from leeway_pb.v1.registry_pb2 import RegistryChanged
 
@@ -36,19 +37,21 @@ class Installation:
     """A data folder with its control plane, the facts that were told, and the view that they fold to."""
 
     data: Path
+    database_url: str = ""  # empty: a file in the data folder
     clock: SimulatedClock = field(default_factory=lambda: SimulatedClock(START))
     outbox: FakeOutbox = field(default_factory=FakeOutbox)
 
     def __post_init__(self) -> None:
         self.pepper = SecretsFolder(self.data).pepper()
         self.live = LiveView(self.pepper)
+        self.settings = Settings(database_url=SecretStr(self.database_url))
 
     async def prepare(self, config: Config) -> Seeded:
-        return await prepare(Settings(), self.data, config, self.pepper, self.clock)
+        return await prepare(self.settings, self.data, config, self.pepper, self.clock)
 
     @asynccontextmanager
     async def publisher(self, outbox: FakeOutbox | None = None) -> AsyncIterator[Publisher]:
-        async with Database(Settings().url(self.data)) as database:
+        async with Database(self.settings.url(self.data)) as database:
             yield Publisher(
                 Store(database), outbox or self.outbox, self.clock, interval_seconds=0.2
             )
@@ -66,7 +69,7 @@ class Installation:
     @asynccontextmanager
     async def http(self) -> AsyncIterator[httpx.AsyncClient]:
         """A client of the registry's routes; its tasks do not run: `tell` does their work."""
-        app = build(Settings(), self._host())
+        app = build(self.settings, self._host())
         transport = httpx.ASGITransport(http_app(app.routes, app.ready))
         async with (
             app.resources[0],
@@ -77,7 +80,7 @@ class Installation:
     @asynccontextmanager
     async def served(self) -> AsyncIterator[str]:
         """The URL of the registry on a free port."""
-        app = build(Settings(), self._host())
+        app = build(self.settings, self._host())
         async with app.resources[0], served(http_app(app.routes, app.ready)) as urls:
             yield urls[0]
 

@@ -1,10 +1,9 @@
-"""Alerts and their deliveries in a real database, across restarts."""
+"""Alerts and their deliveries in real databases, across restarts."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, inspect
@@ -20,7 +19,7 @@ from services.alerting.settings import Settings
 from services.alerting.store import AlertStore
 from services.alerting.tables import METADATA
 from shared.clock import SimulatedClock
-from shared.database import Database, sqlite_url
+from shared.database import Database
 from shared.errors import Unavailable
 from tests.alerting import NOW, FakeChannel, a_detection, a_rule, a_signal
 from tests.fakes import FakeOutbox
@@ -54,8 +53,8 @@ class Life:
 class Place:
     """A data folder in which lives follow each other."""
 
-    def __init__(self, folder: Path) -> None:
-        self.url = sqlite_url(folder / "control.db")
+    def __init__(self, url: str) -> None:
+        self.url = url
         self.clock = SimulatedClock(NOW)
 
     @asynccontextmanager
@@ -71,8 +70,8 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def place(control_url: str) -> Place:
+    return Place(control_url)
 
 
 async def test_the_tables_are_as_the_migration_makes_them(place: Place) -> None:

@@ -50,8 +50,8 @@ class Registry:
 
 
 @pytest.fixture
-async def registry(tmp_path: Path) -> AsyncIterator[Registry]:
-    installation = Installation(tmp_path)
+async def registry(tmp_path: Path, control_url: str) -> AsyncIterator[Registry]:
+    installation = Installation(tmp_path, control_url)
     seeded = await installation.prepare(CONFIG)
     await installation.tell()
     tokens = {f"{key.tenant}/{key.name}": key.token for key in seeded.keys}

@@ -32,8 +32,8 @@ CONFIG = Config(
 
 
 @pytest.fixture
-def installation(tmp_path: Path) -> Installation:
-    return Installation(tmp_path)
+def installation(tmp_path: Path, control_url: str) -> Installation:
+    return Installation(tmp_path, control_url)
 
 
 async def test_the_first_start_makes_the_files_keys_and_the_operators_key(

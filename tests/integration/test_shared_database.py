@@ -1,7 +1,6 @@
 """The control database: its migrations, its transactions, and its writers one after another."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -11,14 +10,14 @@ from sqlalchemy.exc import IntegrityError
 
 from services.registry.tables import INSTALLATION, METADATA, PROJECTS
 from shared.clock import from_micros
-from shared.database import Database, sqlite_url
+from shared.database import Database
 from shared.errors import Unavailable
 
 
 async def test_the_migrations_make_exactly_the_tables_that_the_registry_knows(
-    tmp_path: Path,
+    control_url: str,
 ) -> None:
-    async with Database(sqlite_url(tmp_path / "control.db")) as database:
+    async with Database(control_url) as database:
         await database.migrate()
 
         async with database.reading() as connection:
@@ -35,8 +34,8 @@ def _is_ours(name: str | None, kind: str, _: object) -> bool:
     return kind != "table" or name in METADATA.tables
 
 
-async def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
-    async with Database(sqlite_url(tmp_path / "control.db")) as database:
+async def test_migrating_twice_changes_nothing(control_url: str) -> None:
+    async with Database(control_url) as database:
         await database.migrate()
         async with database.writing() as connection:
             await connection.execute(insert(INSTALLATION).values(installation_id="kept"))
@@ -47,8 +46,8 @@ async def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
             assert await connection.scalar(select(INSTALLATION.c.installation_id)) == "kept"
 
 
-async def test_a_transaction_that_raises_leaves_nothing(tmp_path: Path) -> None:
-    async with Database(sqlite_url(tmp_path / "control.db")) as database:
+async def test_a_transaction_that_raises_leaves_nothing(control_url: str) -> None:
+    async with Database(control_url) as database:
         await database.migrate()
 
         with pytest.raises(ZeroDivisionError):
@@ -58,16 +57,15 @@ async def test_a_transaction_that_raises_leaves_nothing(tmp_path: Path) -> None:
             assert await connection.scalar(select(INSTALLATION.c.installation_id)) is None
 
 
-async def test_a_row_refers_to_a_tenant_that_is_there(tmp_path: Path) -> None:
-    async with Database(sqlite_url(tmp_path / "control.db")) as database:
+async def test_a_row_refers_to_a_tenant_that_is_there(control_url: str) -> None:
+    async with Database(control_url) as database:
         await database.migrate()
 
         with pytest.raises(IntegrityError):
             await _write_a_project_of_nobody(database)
 
 
-async def test_writers_of_two_processes_go_one_after_another(tmp_path: Path) -> None:
-    url = sqlite_url(tmp_path / "control.db")
+async def test_writers_of_two_processes_go_one_after_another(control_url: str) -> None:
     seen: list[str] = []
 
     async def write(database: Database, name: str) -> None:
@@ -76,16 +74,15 @@ async def test_writers_of_two_processes_go_one_after_another(tmp_path: Path) -> 
             await connection.execute(insert(INSTALLATION).values(installation_id=name))
             seen.append(f"{name} ends")
 
-    async with Database(url) as one, Database(url) as two:
+    async with Database(control_url) as one, Database(control_url) as two:
         await one.migrate()
         await asyncio.gather(write(one, "a"), write(two, "b"))
 
     assert sorted([seen[:2], seen[2:]]) == [["a begins", "a ends"], ["b begins", "b ends"]]
 
 
-async def test_a_writer_that_waits_too_long_is_told_to_try_again(tmp_path: Path) -> None:
-    url = sqlite_url(tmp_path / "control.db")
-    async with Database(url) as one, Database(url, busy_seconds=0.01) as two:
+async def test_a_writer_that_waits_too_long_is_told_to_try_again(control_url: str) -> None:
+    async with Database(control_url) as one, Database(control_url, busy_seconds=0.01) as two:
         await one.migrate()
 
         async with one.writing():
