@@ -30,7 +30,7 @@ def make_client(stub: Stub, tmp_path: Path) -> Iterator[MakeClient]:
             "limits": QUICK,
             **options,
         }
-        made.append(leeway.Client(**told))
+        made.append(leeway.Client(leeway.Options(**told)))
         return made[-1]
 
     yield make

@@ -90,6 +90,16 @@ class Stub:
             self._changed.notify_all()
         return self.answer(request)
 
+    def hold(self) -> threading.Event:
+        """Answer nothing until the event is set."""
+        release = threading.Event()
+
+        def answer(request: Request) -> Answer:
+            return accepts(request) if release.wait(PATIENCE_SECONDS) else Answer(500)
+
+        self.answer = answer
+        return release
+
     def items(self, word: str = "interactions") -> list[Any]:
         """Every item that was posted to an endpoint, in order, whatever was answered."""
         posted = [one for one in self.requests if one.path == f"/v1/{word}"]

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import uuid
 from dataclasses import replace
 
 import pytest
 from sdk_stub import (
-    PATIENCE_SECONDS,
     QUICK,
     Answer,
     MakeClient,
@@ -153,10 +151,7 @@ def test_calls_return_while_the_server_has_not_answered(
     make_client: MakeClient, stub: Stub
 ) -> None:
     client = make_client(limits=replace(QUICK, memory_items=50))
-    release = threading.Event()
-    stub.answer = lambda request: (
-        accepts(request) if release.wait(PATIENCE_SECONDS) else Answer(500)
-    )
+    release = stub.hold()
 
     client.record(model="first")
     stub.wait_for_requests(1)
@@ -176,10 +171,7 @@ def test_memory_is_bounded_and_what_finds_no_room_is_counted(
     make_client: MakeClient, stub: Stub
 ) -> None:
     client = make_client(spool_dir="off", limits=replace(QUICK, memory_items=10, batch_items=4))
-    release = threading.Event()
-    stub.answer = lambda request: (
-        accepts(request) if release.wait(PATIENCE_SECONDS) else Answer(500)
-    )
+    release = stub.hold()
     client.record(model="first")
     stub.wait_for_requests(1)
 

@@ -145,7 +145,7 @@ def test_without_a_leeway_key_a_providers_key_is_not_sent_to_the_gateway() -> No
     os.environ["OPENAI_API_KEY"] = "sk-secret"
     try:
         with pytest.raises(openai.OpenAIError, match="LEEWAY_API_KEY"):
-            OpenAI(leeway_client=leeway.Client(api_key=""))
+            OpenAI(leeway_client=leeway.Client(leeway.Options(api_key="")))
     finally:
         del os.environ["OPENAI_API_KEY"]
 

@@ -13,9 +13,9 @@ import leeway.openai
 SOURCE = Path(__file__).parent.parent / "src" / "leeway"
 MODULES = sorted(SOURCE.rglob("*.py"))
 PUBLIC = {
-    *("Client", "Limits", "Session", "Span", "Stats", "__version__", "aflush", "configure"),
-    *("decision", "default_client", "feedback", "flush", "interaction_id", "observe", "outcome"),
-    *("prefer", "record", "score", "session", "shutdown", "span", "stats", "thumbs"),
+    *("Client", "Limits", "Options", "Session", "Span", "Stats", "__version__", "aflush"),
+    *("configure", "decision", "default_client", "feedback", "flush", "interaction_id", "observe"),
+    *("outcome", "prefer", "record", "score", "session", "shutdown", "span", "stats", "thumbs"),
 }
 
 

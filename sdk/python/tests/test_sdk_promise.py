@@ -113,7 +113,7 @@ def test_wrong_sessions_and_spans_are_still_entered(client: leeway.Client, stub:
 
 def test_wrong_settings_do_not_raise() -> None:
     anything: Any = object()
-    client = leeway.Client(api_key="lk", base_url="http://[", spool_dir="off")
+    client = leeway.Client(leeway.Options("lk", "http://[", spool_dir="off"))
 
     client.configure(spool_dir=anything)
     client.configure(no_such=1)  # type: ignore[call-arg]
@@ -122,7 +122,7 @@ def test_wrong_settings_do_not_raise() -> None:
 
 
 def test_a_url_that_leads_nowhere_does_not_raise() -> None:
-    client = leeway.Client(api_key="lk\u00fc", base_url="ftp://nowhere", spool_dir="off")
+    client = leeway.Client(leeway.Options("lk\u00fc", "ftp://nowhere", spool_dir="off"))
     client.record(model="m")
 
     assert not client.flush(0.2)
@@ -133,7 +133,7 @@ def test_a_url_that_leads_nowhere_does_not_raise() -> None:
 def test_without_a_key_nothing_is_recorded_and_it_is_said_once(
     stub: Stub, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = leeway.Client(api_key="", base_url=stub.url)
+    client = leeway.Client(leeway.Options(api_key="", base_url=stub.url))
 
     ids = {client.record(model="m") for _ in range(3)}
 
@@ -176,7 +176,7 @@ def test_the_environment_is_read_where_nothing_is_told() -> None:
     before = {name: os.environ.get(name) for name in told}
     os.environ.update(told)
     try:
-        settings = leeway.Client(environment="mine").settings
+        settings = leeway.Client(leeway.Options(environment="mine")).settings
     finally:
         for name, value in before.items():
             os.environ.pop(name)

@@ -115,10 +115,7 @@ def test_while_a_request_hangs_what_fills_the_memory_goes_to_disk(
     make_client: MakeClient, stub: Stub
 ) -> None:
     client = make_client(limits=replace(QUICK, memory_items=40))
-    release = threading.Event()
-    stub.answer = lambda request: (
-        accepts(request) if release.wait(PATIENCE_SECONDS) else Answer(500)
-    )
+    release = stub.hold()
     client.record(model="hangs")
     stub.wait_for_requests(1)
 
@@ -188,9 +185,8 @@ def test_a_killed_process_leaves_its_spool_to_another(stub: Stub, tmp_path: Path
     victim.wait()
     victim.stdout.close()
 
-    with leeway.Client(
-        api_key="lk_test", base_url=stub.url, spool_dir=tmp_path, limits=QUICK
-    ) as client:
+    options = leeway.Options("lk_test", stub.url, spool_dir=tmp_path, limits=QUICK)
+    with leeway.Client(options) as client:
         wait_until(lambda: client.stats().sent == 50)
 
     assert models(stub) == sorted(map(str, range(50)))

@@ -20,13 +20,14 @@ from leeway.client import Client
 from leeway.context import Session
 from leeway.counters import Stats
 from leeway.identity import interaction_id
-from leeway.settings import Limits
+from leeway.settings import Limits, Options
 from leeway.tracing import Span
 from leeway.version import __version__
 
 __all__ = [
     "Client",
     "Limits",
+    "Options",
     "Session",
     "Span",
     "Stats",

@@ -15,9 +15,16 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from leeway.context import SessionScope, note_interaction
 from leeway.counters import Counters, Stats
 from leeway.encoding import encode
-from leeway.guard import fresh_id, no, nothing, promised
+from leeway.guard import Shield, fresh_id, no, nothing, promised
 from leeway.ids import new_id
-from leeway.interactions import Messages, Moment, Prompt, checked_tags, interaction_item
+from leeway.interactions import (
+    Circumstances,
+    Messages,
+    Moment,
+    Prompt,
+    checked_tags,
+    interaction_item,
+)
 from leeway.items import Item, Lane
 from leeway.observing import observing
 from leeway.pipeline import Pipeline
@@ -26,9 +33,7 @@ from leeway.signals import Signals
 from leeway.tracing import Span
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
 log = logging.getLogger("leeway")
 
@@ -42,26 +47,8 @@ class Client(Signals):
     `flush` and `shutdown` waits. Without a key, or when disabled, it takes nothing.
     """
 
-    def __init__(
-        self,
-        *,
-        api_key: str | None = None,
-        base_url: str | None = None,
-        environment: str | None = None,
-        service_name: str | None = None,
-        spool_dir: str | os.PathLike[str] | None = None,
-        disabled: bool | None = None,
-        limits: Limits | None = None,
-    ) -> None:
-        self._options = Options(
-            api_key=api_key,
-            base_url=base_url,
-            environment=environment,
-            service_name=service_name,
-            spool_dir=spool_dir,
-            disabled=disabled,
-            limits=limits,
-        )
+    def __init__(self, options: Options | None = None) -> None:
+        self._options = options or Options()
         self._settings: Settings | None = None
         self._pipeline: Pipeline | None = None
         self._lock = threading.RLock()
@@ -73,12 +60,7 @@ class Client(Signals):
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.shutdown()
 
     @property
@@ -103,8 +85,7 @@ class Client(Signals):
     ) -> None:
         """Begin anew with these settings, and send what an earlier process left in the spool.
 
-        What is not given comes from LEEWAY_API_KEY, LEEWAY_BASE_URL, LEEWAY_ENVIRONMENT,
-        LEEWAY_SERVICE_NAME, LEEWAY_SPOOL_DIR ("off": keep to memory) and LEEWAY_DISABLED.
+        What is not given comes from the environment: see `leeway.Options`.
         """
         self.shutdown()
         with self._lock:
@@ -181,14 +162,7 @@ class Client(Signals):
         *,
         score: float | None = None,
         features: Mapping[str, object] | None = None,
-        started_at: Moment | None = None,
-        ended_at: Moment | None = None,
-        response_model: str | None = None,
-        session_id: str | None = None,
-        user_id: str | None = None,
-        embedding: Sequence[float] | None = None,
-        tags: Mapping[str, str] | None = None,
-        id: str | None = None,  # noqa: A002 - the wire's word
+        **more: Unpack[Circumstances],
     ) -> str:
         """Record what a model that is no language model decided: a class, an action, a score."""
         return self.record(
@@ -197,14 +171,7 @@ class Client(Signals):
             decision=decision,
             decision_score=score,
             features=features,
-            started_at=started_at,
-            ended_at=ended_at,
-            response_model=response_model,
-            session_id=session_id,
-            user_id=user_id,
-            embedding=embedding,
-            tags=tags,
-            id=id,
+            **more,
         )
 
     @promised(lambda _: SessionScope(None, None, {}))
@@ -243,13 +210,15 @@ class Client(Signals):
     ) -> Callable[[F], F]: ...
 
     def observe(self, *args: Any, **options: Any) -> Any:
-        """`@leeway.observe` or `@leeway.observe(name="lookup", kind="tool")`: a span for every call.
+        """`@leeway.observe` or `@leeway.observe(name="look_up", kind="tool")`: a span for every call.
 
         It takes functions, coroutine functions, generators and async generators, and stays the
         same kind of function; what they raise goes on unchanged. Options that it does not know are
         said and ignored: a decorator that is used wrongly must not break what it decorates.
         """
-        return observing(self, args, options)
+        with Shield("leeway.observe", self.counters):
+            return observing(self, args, options)
+        return args[0] if args else lambda function: function
 
     @promised(no)
     def flush(self, timeout: float = 10.0) -> bool:

@@ -6,12 +6,8 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from leeway.ids import new_id
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 log = logging.getLogger("leeway")
 
@@ -99,12 +95,7 @@ class SessionScope:
         _session.set(session)
         return session
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         _session.set(self._before.pop() if self._before else _NO_SESSION)
 
 

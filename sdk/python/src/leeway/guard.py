@@ -12,8 +12,6 @@ from leeway.counters import Counters
 from leeway.ids import new_id
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from typing_extensions import Concatenate, ParamSpec
 
     P = ParamSpec("P")
@@ -46,12 +44,7 @@ class Shield:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool:
+    def __exit__(self, kind: object, fault: BaseException | None, trace: object) -> bool:
         if not isinstance(fault, Exception):
             return False
         self._counters.add("invalid")

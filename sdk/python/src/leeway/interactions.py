@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Union
+from typing import TypedDict, Union
 
 from leeway.context import current_place, current_session
 from leeway.encoding import moment
@@ -17,6 +17,24 @@ STATUSES = frozenset({"ok", "error", "interrupted", "cancelled"})
 Moment = Union[float, str, datetime]
 Messages = Union[str, Sequence[Mapping[str, object]], Mapping[str, object]]
 Prompt = Union[str, Mapping[str, str]]
+
+
+class Circumstances(TypedDict, total=False):
+    """When, where and for whom a model was asked, whatever it was asked."""
+
+    started_at: Moment | None
+    ended_at: Moment | None
+    provider: str | None
+    response_model: str | None
+    session_id: str | None
+    user_id: str | None
+    trace_id: str | None
+    span_id: str | None
+    parent_span_id: str | None
+    environment: str | None
+    tags: Mapping[str, str] | None
+    embedding: Sequence[float] | None
+    id: str | None
 
 
 def interaction_item(

@@ -15,15 +15,18 @@ from leeway.guard import Shield
 from leeway.tracing import Span, SpanTaker
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from typing_extensions import Self
 
 log = logging.getLogger("leeway")
 
 F = TypeVar("F")
 
-_OPTIONS = frozenset({"name", "kind", "capture_input", "capture_output"})
+_OPTIONS: Mapping[str, type] = {
+    "name": str,
+    "kind": str,
+    "capture_input": bool,
+    "capture_output": bool,
+}
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,9 @@ class Observation:
 
 def observing(taker: SpanTaker, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     """What `observe` answers: the function that was given, observed, or a decorator."""
-    known = {name: value for name, value in options.items() if name in _OPTIONS}
+    known = {name: _OPTIONS[name](value) for name, value in options.items() if name in _OPTIONS}
     if len(known) < len(options) or len(args) > 1:
-        log.warning("leeway.observe knows %s; the rest is ignored.", ", ".join(sorted(_OPTIONS)))
+        log.warning("leeway.observe knows %s; the rest is ignored.", ", ".join(_OPTIONS))
     if args and isinstance(args[0], str):
         known.setdefault("name", args[0])
     how = Observation(**known)
@@ -51,6 +54,12 @@ def observing(taker: SpanTaker, args: tuple[Any, ...], options: Mapping[str, Any
 
 def observed(function: F, taker: SpanTaker, how: Observation) -> F:
     """The function with a span around each call. What is no function comes back as it is."""
+    with Shield("leeway.observe", taker.counters):
+        return _observed(function, taker, how)
+    return function
+
+
+def _observed(function: F, taker: SpanTaker, how: Observation) -> F:
     if isinstance(function, (staticmethod, classmethod)):
         return cast("F", type(function)(observed(function.__func__, taker, how)))
     if not callable(function) or inspect.isclass(function):
@@ -128,22 +137,7 @@ def _coroutine(function: Callable[..., Any], calls: _Calls) -> Callable[..., Any
 def _generator(function: Callable[..., Any], calls: _Calls) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         with _Generating(calls, calls.span(args, kwargs)) as inside:
-            inner = function(*args, **kwargs)
-            step: Callable[[], Any] = functools.partial(next, inner)
-            while True:
-                try:
-                    value = inside.run(step)
-                except StopIteration as stop:
-                    return stop.value
-                try:
-                    sent = yield value
-                except GeneratorExit:
-                    inside.run(inner.close)
-                    raise
-                except BaseException as fault:  # noqa: BLE001 - PEP 380: what is thrown in goes in
-                    step = functools.partial(inner.throw, fault)
-                else:
-                    step = functools.partial(inner.send, sent)
+            return (yield from _Steps(function(*args, **kwargs), inside))
 
     return call
 
@@ -151,24 +145,58 @@ def _generator(function: Callable[..., Any], calls: _Calls) -> Callable[..., Any
 def _async_generator(function: Callable[..., Any], calls: _Calls) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         with _Generating(calls, calls.span(args, kwargs)) as inside:
-            inner = function(*args, **kwargs)
-            step: Callable[[], Any] = functools.partial(inner.asend, None)
+            reading = _AsyncReading(function(*args, **kwargs))
             while True:
                 try:
-                    value = await inside.arun(step)
+                    value = await inside.arun(reading.step)
                 except StopAsyncIteration:
                     return
-                try:
-                    sent = yield value
-                except GeneratorExit:
-                    await inside.arun(inner.aclose)
-                    raise
-                except BaseException as fault:  # noqa: BLE001 - as PEP 380 does for `yield from`
-                    step = functools.partial(inner.athrow, fault)
-                else:
-                    step = functools.partial(inner.asend, sent)
+                with reading:
+                    reading.send((yield value))
 
     return call
+
+
+class _Steps(Generator[Any, Any, Any]):
+    """A generator's own steps, each run within its span: `yield from` passes on what the reader does."""
+
+    def __init__(self, body: Generator[Any, Any, Any], inside: _Generating) -> None:
+        self._body = body
+        self._inside = inside
+
+    def send(self, value: Any) -> Any:
+        return self._inside.run(functools.partial(self._body.send, value))
+
+    def throw(self, *fault: Any) -> Any:
+        return self._inside.run(functools.partial(self._body.throw, *fault))
+
+    def close(self) -> None:
+        self._inside.run(self._body.close)
+
+
+class _AsyncReading:
+    """What the reader of an asynchronous generator did last, as the body's next step.
+
+    There is no `yield from` here, so it is done as PEP 380 does it: what is thrown in at the
+    `yield`, within `with reading:`, goes into the body, and comes out again if the body lets it.
+    """
+
+    def __init__(self, body: AsyncGenerator[Any, Any]) -> None:
+        self._body = body
+        self.step: Callable[[], Any] = functools.partial(body.asend, None)
+
+    def send(self, value: Any) -> None:
+        """The reader read on."""
+        self.step = functools.partial(self._body.asend, value)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, fault: BaseException | None, trace: object) -> bool:
+        if fault is None:
+            return False
+        self.step = functools.partial(self._body.athrow, fault)
+        return True
 
 
 class _Generating:
@@ -188,12 +216,7 @@ class _Generating:
         self._place = self._span.place
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, fault: BaseException | None, trace: object) -> None:
         self._calls.output(self._span, self._said.text() or None)
         self._span.end(fault)
 

@@ -53,7 +53,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class Options:
-    """What the program itself said; None leaves the choice to the environment."""
+    """What the program itself says: the arguments of `leeway.configure`. None leaves the choice to
+    LEEWAY_API_KEY, LEEWAY_BASE_URL, LEEWAY_ENVIRONMENT, LEEWAY_SERVICE_NAME, LEEWAY_SPOOL_DIR ("off":
+    keep to memory) and LEEWAY_DISABLED.
+    """
 
     api_key: str | None = None
     base_url: str | None = None

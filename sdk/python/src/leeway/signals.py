@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Union
+from typing import TYPE_CHECKING, TypedDict, Union
 
 from leeway.context import current_session
 from leeway.counters import Counters
@@ -15,6 +15,9 @@ from leeway.guard import fresh_id, promised
 from leeway.ids import new_id
 from leeway.interactions import Moment, checked_tags
 from leeway.items import Lane
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 KINDS = frozenset(
     {
@@ -26,11 +29,27 @@ KINDS = frozenset(
 Rater = Union[str, Mapping[str, str]]
 
 
+class Details(TypedDict, total=False):
+    """What feedback of every kind may say beside its own."""
+
+    text: str | None
+    rater: Rater | None
+    session_id: str | None
+    about_at: Moment | None
+    observed_at: Moment | None
+    source: str | None
+    supersedes: str | None
+    tags: Mapping[str, str] | None
+    environment: str | None
+    id: str | None
+
+
 class Signals(ABC):
     """The feedback half of a client. Each method answers the feedback's id at once and never raises.
 
     `rater` is a user's id, or `{"id": ..., "kind": "user" | "expert" | "program"}`. `about_at` is
-    when it was true, `observed_at` when it was learnt (now, unless told).
+    when it was true, `observed_at` when it was learnt (now, unless told). `supersedes` is the id of
+    the feedback that this one corrects.
     """
 
     counters: Counters
@@ -77,24 +96,9 @@ class Signals(ABC):
         return str(item["id"])
 
     @promised(fresh_id)
-    def thumbs(
-        self,
-        interaction_id: str,
-        *,
-        up: bool,
-        text: str | None = None,
-        rater: Rater | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> str:
-        """A thumb, up or down, with a comment if there is one."""
-        return self.feedback(
-            interaction_id,
-            kind="thumbs",
-            label="up" if up else "down",
-            text=text,
-            rater=rater,
-            tags=tags,
-        )
+    def thumbs(self, interaction_id: str, *, up: bool, **more: Unpack[Details]) -> str:
+        """A thumb, up or down, with a comment (`text`) if there is one."""
+        return self.feedback(interaction_id, kind="thumbs", label="up" if up else "down", **more)
 
     @promised(fresh_id)
     def score(
@@ -104,20 +108,11 @@ class Signals(ABC):
         value: float,
         *,
         range: Sequence[float] | None = None,  # noqa: A002 - the wire's word
-        text: str | None = None,
-        rater: Rater | None = None,
-        tags: Mapping[str, str] | None = None,
+        **more: Unpack[Details],
     ) -> str:
         """A named number, within the range `(lowest, highest)` where it has one."""
         return self.feedback(
-            interaction_id,
-            kind="score",
-            name=name,
-            value=value,
-            range=range,
-            text=text,
-            rater=rater,
-            tags=tags,
+            interaction_id, kind="score", name=name, value=value, range=range, **more
         )
 
     @promised(fresh_id)
@@ -127,8 +122,7 @@ class Signals(ABC):
         rejected: str,
         *,
         positions: Sequence[int] | None = None,
-        rater: Rater | None = None,
-        tags: Mapping[str, str] | None = None,
+        **more: Unpack[Details],
     ) -> str:
         """One interaction was preferred to another; `positions` say where the two were shown (0 first)."""
         places: Sequence[int | None] = (None, None) if positions is None else positions
@@ -139,8 +133,7 @@ class Signals(ABC):
             rejected=rejected,
             chosen_position=chosen_position,
             rejected_position=rejected_position,
-            rater=rater,
-            tags=tags,
+            **more,
         )
 
     @promised(fresh_id)
@@ -151,22 +144,11 @@ class Signals(ABC):
         label: str | None = None,
         *,
         value: float | None = None,
-        about_at: Moment | None = None,
-        observed_at: Moment | None = None,
-        source: str | None = None,
-        tags: Mapping[str, str] | None = None,
+        **more: Unpack[Details],
     ) -> str:
         """What life showed, maybe months later: the question `name`, and what was seen as label or value."""
         return self.feedback(
-            interaction_id,
-            kind="outcome",
-            name=name,
-            label=label,
-            value=value,
-            about_at=about_at,
-            observed_at=observed_at,
-            source=source,
-            tags=tags,
+            interaction_id, kind="outcome", name=name, label=label, value=value, **more
         )
 
 

@@ -14,8 +14,6 @@ from leeway.guard import Shield, nothing, promised, said
 from leeway.ids import new_span_id, new_trace_id
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from typing_extensions import Self
 
 _MAX_EVENTS = 100
@@ -112,12 +110,7 @@ class Span:
         self._before = move_to(self.place)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, fault: BaseException | None, trace: object) -> None:
         move_to(self._before)
         self.end(fault)
 

@@ -23,6 +23,7 @@ _KINDS: Mapping[str, str] = {
 }
 _INPUTS = ("messages", "input", "prompt")
 _NOT_OPTIONS = frozenset({"model", "stream", *_INPUTS})
+_STREAM_ENDS = (StopIteration, StopAsyncIteration)
 _CANCELLED = (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
 
 
@@ -36,7 +37,11 @@ def begin(asked: Any, provider: str, taker: Client) -> Call | None:
 
 
 class Call:
-    """One call. Whichever end comes first is recorded; the others find it done."""
+    """One call. Whichever end comes first is recorded; the others find it done.
+
+    `with call:` around a part of the provider's own work: what that raises is recorded and goes on
+    unchanged, the end of a stream included.
+    """
 
     def __init__(self, kind: str, body: Mapping[str, Any], provider: str, taker: Client) -> None:
         self.interaction_id = new_id()
@@ -55,6 +60,13 @@ class Call:
         """Where a fault of the watching is counted."""
         return self._taker.counters
 
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, fault: BaseException | None, trace: object) -> None:
+        if fault is not None:
+            self._end(fault)
+
     @promised(nothing)
     def finish(self, reply: Any) -> None:
         """It was answered. A raw response is read when its body is here; it is never read ahead."""
@@ -69,23 +81,20 @@ class Call:
             self._first_token_at = self._seen_at
 
     @promised(nothing)
-    def end_stream(self) -> None:
-        """Its stream came to its end."""
-        self._record(self._gathered.transcript())
+    def cancel(self) -> None:
+        """Nobody reads on: it ended with the last chunk that was seen."""
+        self._record(self._gathered.transcript(), status="cancelled")
 
     @promised(nothing)
-    def fail(self, fault: BaseException) -> None:
-        """It raised, before or within its stream."""
+    def _end(self, fault: BaseException) -> None:
+        if isinstance(fault, _STREAM_ENDS):
+            self._record(self._gathered.transcript())
+            return
         self._seen_at = time.time()
         if isinstance(fault, _CANCELLED):
             self.cancel()
         else:
             self._record(self._gathered.transcript(), status="error", error=_error(fault))
-
-    @promised(nothing)
-    def cancel(self) -> None:
-        """Nobody reads on: it ended with the last chunk that was seen."""
-        self._record(self._gathered.transcript(), status="cancelled")
 
     def _record(
         self, said: Transcript, *, status: str = "", error: Mapping[str, object] | None = None

@@ -8,7 +8,6 @@ second, replies lose their interaction id and nothing else.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import openai
@@ -29,22 +28,8 @@ class OpenAI(openai.OpenAI):
     Every other argument is `openai.OpenAI`'s. `leeway.interaction_id(reply)` tells the interaction.
     """
 
-    def __init__(
-        self,
-        *,
-        api_key: Any = None,
-        base_url: Any = None,
-        default_headers: Mapping[str, str] | None = None,
-        leeway_client: Client | None = None,
-        **options: Any,
-    ) -> None:
-        gateway = _gateway(leeway_client, api_key, base_url, default_headers)
-        super().__init__(
-            api_key=gateway.api_key,
-            base_url=gateway.base_url,
-            default_headers=gateway.headers,
-            **options,
-        )
+    def __init__(self, *, leeway_client: Client | None = None, **options: Any) -> None:
+        super().__init__(**_through_leeway(leeway_client, options))
 
     @property
     def default_headers(self) -> dict[str, str | Omit]:
@@ -58,22 +43,8 @@ class OpenAI(openai.OpenAI):
 class AsyncOpenAI(openai.AsyncOpenAI):
     """`openai.AsyncOpenAI` through Leeway; see `OpenAI`."""
 
-    def __init__(
-        self,
-        *,
-        api_key: Any = None,
-        base_url: Any = None,
-        default_headers: Mapping[str, str] | None = None,
-        leeway_client: Client | None = None,
-        **options: Any,
-    ) -> None:
-        gateway = _gateway(leeway_client, api_key, base_url, default_headers)
-        super().__init__(
-            api_key=gateway.api_key,
-            base_url=gateway.base_url,
-            default_headers=gateway.headers,
-            **options,
-        )
+    def __init__(self, *, leeway_client: Client | None = None, **options: Any) -> None:
+        super().__init__(**_through_leeway(leeway_client, options))
 
     @property
     def default_headers(self) -> dict[str, str | Omit]:
@@ -84,28 +55,20 @@ class AsyncOpenAI(openai.AsyncOpenAI):
         return _known(await super()._process_response(**parts), parts["response"])
 
 
-@dataclass(frozen=True)
-class _Gateway:
-    """How the gateway is reached."""
-
-    api_key: Any
-    base_url: Any
-    headers: Mapping[str, str]
-
-
-def _gateway(
-    client: Client | None, api_key: Any, base_url: Any, headers: Mapping[str, str] | None
-) -> _Gateway:
+def _through_leeway(client: Client | None, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of OpenAI's client, with Leeway's key and URL where the program gives none."""
     settings = (client or leeway.default_client).settings
+    api_key, base_url = options.get("api_key"), options.get("base_url")
     if api_key is None and not settings.api_key:
         # openai would go on to OPENAI_API_KEY, and send a provider's key to the gateway.
         raise openai.OpenAIError("No Leeway key: set LEEWAY_API_KEY, or pass api_key.")
     own = {"x-leeway-environment": settings.environment} if settings.environment else {}
-    return _Gateway(
-        api_key=settings.api_key if api_key is None else api_key,
-        base_url=f"{settings.base_url}/v1" if base_url is None else base_url,
-        headers={**own, **(headers or {})},
-    )
+    return {
+        **options,
+        "api_key": settings.api_key if api_key is None else api_key,
+        "base_url": f"{settings.base_url}/v1" if base_url is None else base_url,
+        "default_headers": {**own, **(options.get("default_headers") or {})},
+    }
 
 
 def _known(reply: Any, response: Any) -> Any:

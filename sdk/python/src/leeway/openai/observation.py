@@ -15,7 +15,7 @@ import openai
 
 import leeway
 from leeway.client import Client
-from leeway.guard import Shield, log
+from leeway.guard import Shield
 from leeway.identity import remember
 from leeway.openai.call import Call, begin
 
@@ -30,12 +30,19 @@ def observe(client: C, *, provider: str | None = None, leeway_client: Client | N
     to (`stream_options={"include_usage": True}`), which is left to the program.
     """
     taker = leeway_client or leeway.default_client
+    with Shield("leeway.openai.observe", taker.counters):
+        _watch_client(client, provider, taker)
+    return client
+
+
+def _watch_client(
+    client: openai.OpenAI | openai.AsyncOpenAI, provider: str | None, taker: Client
+) -> None:
     if not isinstance(client, (openai.OpenAI, openai.AsyncOpenAI)):
-        log.warning("leeway.openai.observe wants an OpenAI client, got %s.", type(client).__name__)
-        return client
+        raise TypeError(f"it wants a client of openai, got {type(client).__name__}")
     own = vars(client)
     if isinstance(own.get("request"), _Watch):
-        return client
+        return
     name = provider or _provider(client)
     watch = _AsyncWatch if isinstance(client, openai.AsyncOpenAI) else _SyncWatch
     copy = client.copy
@@ -45,7 +52,6 @@ def observe(client: C, *, provider: str | None = None, leeway_client: Client | N
 
     own["request"] = watch(client.request, name, taker)
     own["copy"] = own["with_options"] = observed_copy
-    return client
 
 
 class _Watch:
@@ -78,11 +84,8 @@ class _SyncWatch(_Watch):
         call = self._begin(args, options)
         if call is None:
             return self._request(*args, **options)
-        try:
+        with call:
             reply = self._request(*args, **options)
-        except BaseException as fault:
-            call.fail(fault)
-            raise
         return self._watched(call, reply)
 
 
@@ -91,11 +94,8 @@ class _AsyncWatch(_Watch):
         call = self._begin(args, options)
         if call is None:
             return await self._request(*args, **options)
-        try:
+        with call:
             reply = await self._request(*args, **options)
-        except BaseException as fault:
-            call.fail(fault)
-            raise
         return self._watched(call, reply)
 
 
@@ -127,14 +127,8 @@ class _Chunks:
         return self
 
     def __next__(self) -> Any:
-        try:
+        with self._call:
             chunk = next(self._chunks)
-        except StopIteration:
-            self._call.end_stream()
-            raise
-        except BaseException as fault:
-            self._call.fail(fault)
-            raise
         self._call.add(chunk)
         return chunk
 
@@ -150,14 +144,8 @@ class _AsyncChunks:
         return self
 
     async def __anext__(self) -> Any:
-        try:
+        with self._call:
             chunk = await self._chunks.__anext__()
-        except StopAsyncIteration:
-            self._call.end_stream()
-            raise
-        except BaseException as fault:
-            self._call.fail(fault)
-            raise
         self._call.add(chunk)
         return chunk
 
