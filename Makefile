@@ -5,7 +5,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up install dev test check format bench protos protos-check prices lock clean
+.PHONY: help up install dev test check format bench protos protos-check protos-into prices lock clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -52,11 +52,15 @@ bench: dev ## the benchmarks that need no data set; each prints last one JSON li
 	$(BIN)/python -m benchmarks.serving
 
 protos: dev ## generate the wire's code
-	$(BIN)/python -m grpc_tools.protoc -Iprotos protos/leeway_pb/v1/*.proto --python_out=protos/gen --pyi_out=protos/gen
+	@$(MAKE) --no-print-directory protos-into OUT=protos/gen
 
 protos-check: dev
-	@fresh=$$(mktemp -d) && $(BIN)/python -m grpc_tools.protoc -Iprotos protos/leeway_pb/v1/*.proto --python_out=$$fresh --pyi_out=$$fresh \
+	@fresh=$$(mktemp -d) && $(MAKE) --no-print-directory protos-into OUT=$$fresh \
 	  && diff -r --exclude=__init__.py --exclude=__pycache__ $$fresh protos/gen && rm -r $$fresh
+
+protos-into: # messages of every file; stubs of those that hold services
+	@$(BIN)/python -m grpc_tools.protoc -Iprotos protos/leeway_pb/v1/*.proto --python_out=$(OUT) --pyi_out=$(OUT)
+	@$(BIN)/python -m grpc_tools.protoc -Iprotos protos/leeway_pb/v1/*_rpc.proto --grpc_python_out=$(OUT)
 
 prices: dev ## build the price book's seed from the pinned source
 	$(BIN)/python -m infra.prices.build_seed
