@@ -1,6 +1,5 @@
 """The one builder of `interaction.completed.v1`: two doors, serving and ingest, one shape."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -8,9 +7,16 @@ from datetime import datetime, timedelta
 from leeway_pb.v1.interaction_pb2 import Attempt, InteractionCompleted
 
 from shared.clock import micros
+from shared.content import (
+    kept_embedding,
+    kept_name,
+    kept_options,
+    kept_tags,
+    kept_text,
+    kept_usage,
+)
 from shared.live import Caller
 from shared.log.record import Fact
-from shared.pii import redact
 from shared.topics import INTERACTION_COMPLETED
 
 SUSPECT_PAST = timedelta(days=35)
@@ -108,18 +114,21 @@ def time_suspect(at: datetime, now: datetime) -> bool:
 
 
 def interaction_fact(item: Interaction, caller: Caller, policy: str, now: datetime) -> Fact:
-    """The fact of an interaction: tenant, project and key from the caller, texts by the tenant's policy."""
+    """The fact of an interaction: tenant, project and key from the caller, the rest by the tenant's policy.
+
+    `shared/content.py` says what each policy keeps; models, providers and statuses are always kept.
+    """
     message = InteractionCompleted(
         interaction_id=item.interaction_id,
         tenant=caller.tenant,
         project=caller.project,
-        environment=item.context.environment or caller.environment,
+        environment=kept_name(item.context.environment, policy) or caller.environment,
         key_id=caller.key_id,
         kind=item.kind,
         source=item.source,
         status=item.status,
-        error_type=item.error_type,
-        error_message=item.error_message,
+        error_type=kept_name(item.error_type, policy),
+        error_message=kept_text(item.error_message, policy),
         http_status=item.http_status,
         provider=item.provider,
         request_model=item.request_model,
@@ -127,16 +136,16 @@ def interaction_fact(item: Interaction, caller: Caller, policy: str, now: dateti
         streaming=item.streaming,
         started_at_us=micros(item.started_at),
         ended_at_us=micros(item.ended_at),
-        finish_reasons=item.finish_reasons,
-        decision=item.decision,
+        finish_reasons=[kept_name(reason, policy) for reason in item.finish_reasons],
+        decision=kept_text(item.decision, policy),
         decision_score=item.decision_score,
         content_policy=policy,
         time_suspect=time_suspect(item.started_at, now),
     )
     if item.first_token_at is not None:
         message.first_token_at_us = micros(item.first_token_at)
-    _put_usage(message, item.usage)
-    _put_context(message, item.context)
+    _put_usage(message, item.usage, policy)
+    _put_context(message, item.context, policy)
     _put_content(message, item.content, policy)
     message.attempts.extend(_attempt(attempt) for attempt in item.attempts)
     return Fact(
@@ -147,8 +156,8 @@ def interaction_fact(item: Interaction, caller: Caller, policy: str, now: dateti
     )
 
 
-def _put_usage(message: InteractionCompleted, usage: Usage) -> None:
-    message.usage_json = usage.raw
+def _put_usage(message: InteractionCompleted, usage: Usage, policy: str) -> None:
+    message.usage_json = kept_usage(usage.raw, policy)
     message.usage_dialect = usage.dialect
     message.service_tier = usage.service_tier
     for name in (
@@ -163,33 +172,20 @@ def _put_usage(message: InteractionCompleted, usage: Usage) -> None:
             setattr(message, name, count)
 
 
-def _put_context(message: InteractionCompleted, context: Context) -> None:
-    message.session_id = context.session_id
-    message.user_id = context.user_id
+def _put_context(message: InteractionCompleted, context: Context, policy: str) -> None:
     message.trace_id = context.trace_id
     message.span_id = context.span_id
     message.parent_span_id = context.parent_span_id
-    message.prompt_name = context.prompt_name
-    message.prompt_version = context.prompt_version
-    message.tags.update(context.tags)
+    message.tags.update(kept_tags(context.tags, policy))
+    for name in ("session_id", "user_id", "prompt_name", "prompt_version"):
+        setattr(message, name, kept_name(getattr(context, name), policy))
 
 
 def _put_content(message: InteractionCompleted, content: Content, policy: str) -> None:
-    message.embedding.extend(content.embedding)
-    message.request_options = content.options
+    message.embedding.extend(kept_embedding(content.embedding, policy))
+    message.request_options = kept_options(content.options, policy)
     for name in ("input_messages", "output_messages", "input_text", "output_text", "features"):
-        setattr(message, name, under_policy(getattr(content, name), policy))
-
-
-def under_policy(text: str, policy: str) -> str:
-    """A text as a tenant's policy lets it be stored: full, redacted, its SHA-256, or not at all."""
-    if not text or policy == "none":
-        return ""
-    if policy == "redacted":
-        return redact(text)
-    if policy == "hash":
-        return f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
-    return text
+        setattr(message, name, kept_text(getattr(content, name), policy))
 
 
 def _attempt(attempt: AttemptMade) -> Attempt:

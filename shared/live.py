@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from leeway_pb.v1.registry_pb2 import RegistryChanged
 
+from shared.content import NONE, POLICIES
 from shared.errors import Denied
 
 T = TypeVar("T")
@@ -101,10 +102,15 @@ class LiveView:
             case "provider":
                 _put(self.providers, entity_id, _provider(entity_id, body) if body else None)
             case "tenant":
-                policy = str(body.get("content", "full")) if body else None
+                policy = str(body.get("content", NONE)) if body else None
                 _put(self.content_policies, entity_id, policy)
             case _:
                 pass  # projects and environments live inside keys here
+
+    def content_policy(self, tenant: str) -> str:
+        """How the tenant's texts are stored. Of a tenant that is not known (yet), none is."""
+        policy = self.content_policies.get(tenant, NONE)
+        return policy if policy in POLICIES else NONE
 
     def caller(self, token: str, now: datetime) -> Caller:
         """The caller of an API key. Raises `Denied` for a wrong, expired or revoked key."""

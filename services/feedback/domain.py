@@ -9,6 +9,7 @@ from shared.fields import Fields
 
 THUMBS = ("up", "down")
 IMPLICIT = ("regenerated", "copied", "abandoned")
+FIXED_LABELS = {"thumbs": THUMBS, "implicit": IMPLICIT}
 RATERS = ("user", "expert", "program")
 MAX_TEXT = 65_536
 MAX_RANKED = 100
@@ -123,15 +124,8 @@ def _check_subject(feedback: Feedback, item: Fields) -> None:
         item.fault("interaction_id", "is required, or session_id")
 
 
-def _check_thumbs(feedback: Feedback, item: Fields) -> None:
-    _check_label(feedback, item, THUMBS)
-
-
-def _check_implicit(feedback: Feedback, item: Fields) -> None:
-    _check_label(feedback, item, IMPLICIT)
-
-
-def _check_label(feedback: Feedback, item: Fields, labels: Sequence[str]) -> None:
+def _check_label(feedback: Feedback, item: Fields) -> None:
+    labels = FIXED_LABELS[feedback.kind]
     if feedback.label not in labels:
         item.fault("label", f"expected one of {', '.join(labels)}")
 
@@ -186,12 +180,12 @@ def _require(item: Fields, name: str, value: str) -> None:
 
 
 _KINDS: Mapping[str, Callable[[Feedback, Fields], None]] = {
-    "thumbs": _check_thumbs,
+    "thumbs": _check_label,
     "score": _check_score,
     "comment": _check_text,
     "correction": _check_text,
     "ranking": _check_ranking,
     "preference": _check_preference,
-    "implicit": _check_implicit,
+    "implicit": _check_label,
     "outcome": _check_outcome,
 }

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from leeway_pb.v1.feedback_pb2 import FeedbackReceived
 
-from services.feedback.domain import Feedback, read_feedback
+from services.feedback.domain import FIXED_LABELS, Feedback, read_feedback
 from shared.batches import Draft, Refused, drafts_of, items_of, store
 from shared.clock import Clock, micros
+from shared.content import kept_name, kept_tags, kept_text
 from shared.ids import new_id
-from shared.interactions import under_policy
 from shared.live import Caller, LiveView
 from shared.log.record import Fact, Outbox
 from shared.topics import FEEDBACK_RECEIVED
@@ -25,7 +25,7 @@ class Intake:
     async def feedback(self, caller: Caller, body: bytes) -> Sequence[Draft | Refused]:
         """Store the feedback of a body of POST /v1/feedback. Raises `Invalid` and `Unavailable`."""
         now = self._clock.now()
-        policy = self._live.content_policies.get(caller.tenant, "full")
+        policy = self._live.content_policy(caller.tenant)
 
         def drafts() -> Sequence[Draft | Refused]:
             return drafts_of(
@@ -38,29 +38,29 @@ class Intake:
 
 
 def feedback_fact(feedback: Feedback, caller: Caller, policy: str) -> Fact:
-    """The fact of a piece of feedback: tenant and key from the caller, text by the tenant's policy."""
+    """The fact of a piece of feedback: tenant and key from the caller, the rest by the tenant's policy."""
     message = FeedbackReceived(
         feedback_id=feedback.feedback_id,
         tenant=caller.tenant,
         project=caller.project,
-        environment=feedback.environment or caller.environment,
+        environment=kept_name(feedback.environment, policy) or caller.environment,
         interaction_id=feedback.interaction_id,
-        session_id=feedback.session_id,
+        session_id=kept_name(feedback.session_id, policy),
         kind=feedback.kind,
-        name=feedback.name,
+        name=kept_name(feedback.name, policy),
         value=feedback.value,
-        label=feedback.label,
-        text=under_policy(feedback.text, policy),
-        ranking=feedback.ranking,
-        rater_id=feedback.rater.rater_id,
+        label=_label(feedback, policy),
+        text=kept_text(feedback.text, policy),
+        ranking=[kept_name(one, policy) for one in feedback.ranking],
+        rater_id=kept_name(feedback.rater.rater_id, policy),
         rater_kind=feedback.rater.kind,
         observed_at_us=micros(feedback.observed_at),
-        source=feedback.source,
+        source=kept_name(feedback.source, policy),
         supersedes=feedback.supersedes,
-        tags=feedback.tags,
+        tags=kept_tags(feedback.tags, policy),
         key_id=caller.key_id,
     )
-    _put_optional(message, feedback)
+    _put_optional(message, feedback, policy)
     return Fact(
         topic=FEEDBACK_RECEIVED,
         key=caller.tenant,
@@ -69,7 +69,13 @@ def feedback_fact(feedback: Feedback, caller: Caller, policy: str) -> Fact:
     )
 
 
-def _put_optional(message: FeedbackReceived, feedback: Feedback) -> None:
+def _label(feedback: Feedback, policy: str) -> str:
+    """The label: one of a few words for some kinds, and what somebody wrote for the others."""
+    fixed = feedback.kind in FIXED_LABELS
+    return feedback.label if fixed else kept_text(feedback.label, policy)
+
+
+def _put_optional(message: FeedbackReceived, feedback: Feedback, policy: str) -> None:
     if feedback.about_at is not None:
         message.about_at_us = micros(feedback.about_at)
     if feedback.scale is not None:
@@ -77,7 +83,8 @@ def _put_optional(message: FeedbackReceived, feedback: Feedback) -> None:
     preference = feedback.preference
     if preference is None:
         return
-    message.chosen, message.rejected = preference.chosen, preference.rejected
+    message.chosen = kept_name(preference.chosen, policy)
+    message.rejected = kept_name(preference.rejected, policy)
     if preference.chosen_position is not None:
         message.chosen_position = preference.chosen_position
     if preference.rejected_position is not None:

@@ -1,10 +1,8 @@
 """What was read becomes facts, and the facts become durable: the one way in behind every door."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
-import orjson
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -12,17 +10,17 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from leeway_pb.v1.span_pb2 import SpanEnded
 
+from services.ingest.domain.attributes import attributes_kept, events_kept, span_kept
 from services.ingest.domain.genai import model_call
 from services.ingest.domain.interactions import read_interaction
-from services.ingest.domain.spans import Span, holds_content, read_span
+from services.ingest.domain.spans import Span, read_span
 from services.ingest.otlp import export_of, reply, spans_of
 from shared.batches import Draft, Refused, bounded, drafts_of, items_of, store
 from shared.clock import Clock, micros
 from shared.ids import derived_id, new_id
-from shared.interactions import interaction_fact, time_suspect, under_policy
+from shared.interactions import interaction_fact, time_suspect
 from shared.live import Caller, LiveView
 from shared.log.record import Fact, Outbox
-from shared.pii import redact
 from shared.topics import SPAN_ENDED
 
 
@@ -88,12 +86,12 @@ class Intake:
         return reply([item for item in stored if isinstance(item, Refused)])
 
     def _policy(self, caller: Caller) -> str:
-        return self._live.content_policies.get(caller.tenant, "full")
+        return self._live.content_policy(caller.tenant)
 
 
 def span_fact(span: Span, caller: Caller, policy: str, now: datetime) -> Fact:
     """The fact of a span; the same span through any door has the same event id."""
-    kept = span if policy == "full" else _under_policy(span, policy)
+    kept = span_kept(span, policy)
     message = SpanEnded(
         trace_id=kept.trace_id,
         span_id=kept.span_id,
@@ -110,8 +108,8 @@ def span_fact(span: Span, caller: Caller, policy: str, now: datetime) -> Fact:
         service_name=kept.service_name,
         session_id=kept.session_id,
         user_id=kept.user_id,
-        attributes={name: _text(value) for name, value in kept.attributes.items()},
-        events=under_policy(_text(list(kept.events)), policy) if kept.events else "",
+        attributes=attributes_kept(span, policy),
+        events=events_kept(span, policy),
         time_suspect=time_suspect(kept.started_at, now),
     )
     return Fact(
@@ -140,16 +138,3 @@ def _exported(span: Span, caller: Caller, policy: str, now: datetime) -> Draft |
     else:
         fact = interaction_fact(call, caller, policy, now)
     return bounded(Draft(fact))
-
-
-def _under_policy(span: Span, policy: str) -> Span:
-    """The span with its texts as the tenant's policy allows; what holds no content is redacted."""
-    attributes: Mapping[str, object] = {
-        name: under_policy(_text(value), policy) if holds_content(name) else redact(_text(value))
-        for name, value in span.attributes.items()
-    }
-    return replace(span, attributes=attributes, status_message=redact(span.status_message))
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()

@@ -13,8 +13,6 @@ from shared.topics import INTERACTION_COMPLETED
 
 log = structlog.get_logger()
 
-DEFAULT_POLICY = "full"
-
 
 class OutboxJournal:
     """Accounts for calls in an outbox; satisfies `Journal`."""
@@ -44,5 +42,5 @@ class OutboxJournal:
         return len(orphans)
 
     def _fact(self, call: Call, interaction: Interaction) -> Fact:
-        policy = self._live.content_policies.get(call.caller.tenant, DEFAULT_POLICY)
+        policy = self._live.content_policy(call.caller.tenant)
         return interaction_fact(interaction, call.caller, policy, self._clock.now())

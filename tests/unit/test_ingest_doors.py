@@ -9,7 +9,6 @@ import pytest
 from leeway_pb.v1.span_pb2 import SpanEnded
 
 from services.ingest.app import build
-from services.ingest.domain.spans import holds_content
 from services.ingest.settings import Settings
 from shared.clock import micros
 from shared.live import LiveView
@@ -175,7 +174,7 @@ async def test_a_span_sent_again_has_the_same_event_id() -> None:
             {"input.value": "mail [EMAIL]", "hits": "3", "from": "[EMAIL]"},
             '[{"name":"found","attributes":{"n":3}}]',
         ),
-        ("none", {"input.value": "", "hits": "3", "from": "[EMAIL]"}, ""),
+        ("none", {"hits": "3"}, ""),
     ],
 )
 async def test_the_tenants_policy_holds_for_the_texts_of_a_span(
@@ -201,10 +200,3 @@ async def test_an_old_span_is_kept_and_flagged() -> None:
     await post("/v1/spans", {"spans": [item]}, outbox)
 
     assert SpanEnded.FromString(outbox.facts[0].value).time_suspect
-
-
-def test_names_of_attributes_tell_where_people_wrote() -> None:
-    assert holds_content("gen_ai.prompt.0.content")
-    assert holds_content("traceloop.entity.input")
-    assert not holds_content("gen_ai.usage.output_tokens")
-    assert not holds_content("http.response.status_code")

@@ -13,15 +13,6 @@ MAX_ATTRIBUTES = 256
 MAX_EVENTS = 256
 MAX_MESSAGE = 16_384
 
-# A segment of an attribute's name that says: here stands what people or models wrote.
-_CONTENT_SEGMENTS = frozenset(
-    {
-        *("arguments", "body", "completion", "completions", "content", "contents", "document"),
-        *("documents", "input", "input_messages", "instructions", "message", "messages", "output"),
-        *("output_messages", "parameters", "prompt", "prompts", "query", "result", "results"),
-        *("statement", "system_instructions", "text", "value"),
-    }
-)
 _HEX = re.compile(r"[0-9a-fA-F]+")
 
 
@@ -78,15 +69,6 @@ def hex_id(item: Fields, name: str, digits: int, *, required: bool = False) -> s
         item.fault(name, f"expected {digits} hexadecimal digits, not all zero")
         return ""
     return value
-
-
-def holds_content(attribute: str) -> bool:
-    """Whether an attribute of this name may hold what people or models wrote.
-
-    >>> holds_content("gen_ai.input.messages"), holds_content("gen_ai.usage.input_tokens")
-    (True, False)
-    """
-    return not _CONTENT_SEGMENTS.isdisjoint(attribute.lower().split("."))
 
 
 def _attributes(item: Fields) -> Mapping[str, object]:
