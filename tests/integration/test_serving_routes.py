@@ -81,10 +81,36 @@ async def test_a_server_that_refuses_stream_options_is_not_sent_any(
 
 
 @pytest.mark.parametrize(
+    "stub",
+    [
+        {"status": 401, "body": '{"error": {"message": "no sk-other, no sk-stub-secret"}}'},
+        {"body": '{"error": {"message": "no sk-other, no sk-stub-secret"}}'},
+    ],
+)
+@pytest.mark.parametrize("kind", ["openai", "anthropic"])
+async def test_a_header_that_is_a_reference_is_sent_as_its_secret_and_never_told(
+    upstream: Upstream, kind: str, stub: dict[str, Any]
+) -> None:
+    async with served(upstream.app()) as urls:
+        wiring = one_upstream(urls[0], headers={"X-Team-Key": "${OTHER}", "x-plain": "a"})
+        wiring.secrets = {**wiring.secrets, "OTHER": "sk-other"}
+        wiring.providers = {"stub": {**wiring.providers["stub"], "kind": kind}}
+        async with gateway(wiring) as leeway:
+            await ask(leeway)
+            upstream.stub = stub
+            _, body = await ask(leeway)
+
+    assert upstream.received[0].headers["x-team-key"] == "sk-other"
+    assert upstream.received[0].headers["x-plain"] == "a"
+    assert b"sk-" not in body
+
+
+@pytest.mark.parametrize(
     ("provider", "said"),
     [
         ({"kind": "telepathy"}, "unknown kind"),
         ({"kind": "openai", "base_url": "http://127.0.0.1:1", "api_key": "${GONE}"}, "${GONE}"),
+        ({"kind": "openai", "options": {"headers": {"authorization": "${GONE}"}}}, "${GONE}"),
     ],
 )
 async def test_a_provider_that_is_misconfigured_is_a_503_that_says_how(

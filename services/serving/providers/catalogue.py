@@ -21,8 +21,8 @@ class Catalogue:
     ) -> None:
         self._live = live
         self._kinds: Mapping[str, Callable[[ProviderEntry], Provider]] = {
-            "openai": lambda entry: OpenAIProvider(entry, http, self._key),
-            "anthropic": lambda entry: AnthropicProvider(entry, http, self._key, clock),
+            "openai": lambda entry: OpenAIProvider(entry, http, self._resolved),
+            "anthropic": lambda entry: AnthropicProvider(entry, http, self._resolved, clock),
             "demo": lambda entry: DemoProvider(entry, clock),
         }
         self._secret = secret
@@ -43,11 +43,11 @@ class Catalogue:
         self._built[name] = (entry, provider)
         return provider
 
-    def _key(self, reference: str) -> str:
+    def _resolved(self, reference: str) -> str:
         try:
             return self._secret(reference)
         except KeyError as fault:
-            raise _misconfigured(f"The provider's key {reference} is not set.") from fault
+            raise _misconfigured(f"A provider's secret {reference} is not set.") from fault
 
 
 def _misconfigured(message: str) -> UpstreamFailed:

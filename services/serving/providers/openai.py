@@ -1,7 +1,6 @@
 """Any upstream that speaks OpenAI's protocol: requests and replies pass byte for byte."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -14,6 +13,7 @@ from services.serving.domain.failure import UpstreamFailed, malformed
 from services.serving.domain.request import Kind, Request
 from services.serving.domain.sse import EventSplitter, EventTooLarge, event_data
 from services.serving.domain.usage import openai_usage
+from services.serving.providers.credentials import Secret, credentials_of
 from services.serving.providers.port import Ask, Reply, Stream
 from services.serving.providers.upstream import Target, UpstreamHttp
 from shared.interactions import Usage
@@ -31,9 +31,7 @@ class OpenAIProvider:
 
     kinds = frozenset((Kind.CHAT, Kind.EMBEDDING))
 
-    def __init__(
-        self, entry: ProviderEntry, http: UpstreamHttp, secret: Callable[[str], str]
-    ) -> None:
+    def __init__(self, entry: ProviderEntry, http: UpstreamHttp, secret: Secret) -> None:
         self._entry = entry
         self._http = http
         self._secret = secret
@@ -69,13 +67,13 @@ class OpenAIProvider:
         raise malformed(self._entry.name, "ended a stream before its end")
 
     def _target(self, url: URL, ask: Ask) -> Target:
-        secret = self._secret(self._entry.api_key)
-        headers = {"content-type": "application/json", **own_headers(self._entry)}
-        if secret:
-            headers["authorization"] = f"Bearer {secret}"
+        own = credentials_of(self._entry, self._secret)
+        headers = {"content-type": "application/json", **own.headers}
+        if own.key:
+            headers["authorization"] = f"Bearer {own.key}"
         if ask.traceparent:
             headers["traceparent"] = ask.traceparent
-        return Target(self._entry.name, url, headers, secret)
+        return Target(self._entry.name, url, headers, own)
 
     def _streaming_body(self, ask: Ask) -> bytes:
         changes: JsonObject = {"model": ask.model}
@@ -86,7 +84,7 @@ class OpenAIProvider:
     def _reply(self, body: bytes, member: str) -> Reply:
         tree = read_json(body, self._entry.name)
         if tree.get("error"):
-            raise malformed(self._entry.name, "answered with an error inside a 200", body=body)
+            raise self._told("answered with an error inside a 200", body)
         if not isinstance(tree.get(member), list) or not tree[member]:
             raise malformed(self._entry.name, f"answered without {member!r}")
         return Reply(body, tree, _usage(body, tree))
@@ -106,14 +104,12 @@ class OpenAIProvider:
     def _event(self, raw: bytes, data: bytes) -> Event:
         tree = read_json(data, self._entry.name)
         if tree.get("error"):
-            raise malformed(self._entry.name, "ended a stream with an error", body=data)
+            raise self._told("ended a stream with an error", data)
         return Event(raw, tree, _usage(data, tree))
 
-
-def own_headers(entry: ProviderEntry) -> dict[str, str]:
-    """The headers that a provider's options add."""
-    headers = entry.options.get("headers")
-    return {str(k).lower(): str(v) for k, v in headers.items()} if isinstance(headers, dict) else {}
+    def _told(self, what: str, body: bytes) -> UpstreamFailed:
+        own = credentials_of(self._entry, self._secret)
+        return malformed(self._entry.name, what, body=own.hidden_in(body))
 
 
 def read_json(body: bytes, provider: str) -> JsonObject:

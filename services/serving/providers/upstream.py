@@ -12,6 +12,7 @@ import orjson
 from yarl import URL
 
 from services.serving.domain.failure import malformed, refused, timed_out, unreachable
+from services.serving.providers.credentials import Credentials
 
 # What an upstream's refusal may tell the client beside its body.
 _PASSED_ON = ("retry-after", "retry-after-ms", "x-should-retry")
@@ -40,7 +41,7 @@ def _as_it_is(body: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to post, as whom: the provider's name, the URL, headers, and the secret they contain.
+    """Where to post, as whom: the provider's name, the URL, headers, and the credentials among them.
 
     `read_error` gives a refusal's JSON body the format that clients read; empty when it says nothing.
     """
@@ -48,7 +49,7 @@ class Target:
     provider: str
     url: URL
     headers: Mapping[str, str]
-    secret: str = ""
+    credentials: Credentials
     read_error: Callable[[bytes], bytes] = _as_it_is
 
 
@@ -164,18 +165,16 @@ async def _refuse_all_but_200(response: aiohttp.ClientResponse, target: Target) 
         )
     body = await _whole(response, target.provider, _MAX_ERROR_BYTES) or b""
     headers = {name: response.headers[name] for name in _PASSED_ON if name in response.headers}
-    told = target.read_error(_error_body(body, target.secret))
+    told = target.read_error(target.credentials.hidden_in(_error_body(body)))
     raise refused(target.provider, response.status, told, headers)
 
 
-def _error_body(body: bytes, secret: str) -> bytes:
-    """The body if it is a JSON object, without the key that some servers repeat in it; else nothing."""
+def _error_body(body: bytes) -> bytes:
+    """The body if it is a JSON object, else nothing."""
     try:
-        if not isinstance(orjson.loads(body), dict):
-            return b""
+        return body if isinstance(orjson.loads(body), dict) else b""
     except orjson.JSONDecodeError:
         return b""
-    return body.replace(secret.encode(), b"***") if secret else body
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The adapter: posts Messages requests, and gives their answers the chat completion's shape."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -16,7 +16,8 @@ from services.serving.domain.usage import anthropic_usage
 from services.serving.providers.anthropic.answering import chat_error, chat_reply
 from services.serving.providers.anthropic.asking import DEFAULT_MAX_TOKENS, messages_request
 from services.serving.providers.anthropic.events import ChunkTranslator
-from services.serving.providers.openai import own_headers, read_json
+from services.serving.providers.credentials import Secret, credentials_of
+from services.serving.providers.openai import read_json
 from services.serving.providers.port import Ask, Reply, Stream
 from services.serving.providers.upstream import Target, UpstreamHttp
 from shared.clock import Clock
@@ -40,7 +41,7 @@ class AnthropicProvider:
         self,
         entry: ProviderEntry,
         http: UpstreamHttp,
-        secret: Callable[[str], str],
+        secret: Secret,
         clock: Clock,
     ) -> None:
         self._entry = entry
@@ -108,23 +109,24 @@ class AnthropicProvider:
         return orjson.dumps(messages_request(chat, ask.model, self._max_tokens))
 
     def _target(self, ask: Ask) -> Target:
-        secret = self._secret(self._entry.api_key)
+        own = credentials_of(self._entry, self._secret)
         headers = {
             "content-type": "application/json",
             "anthropic-version": VERSION,
-            **own_headers(self._entry),
+            **own.headers,
         }
-        if secret:
-            headers["x-api-key"] = secret
+        if own.key:
+            headers["x-api-key"] = own.key
         if ask.traceparent:
             headers["traceparent"] = ask.traceparent
-        return Target(self._entry.name, self._messages, headers, secret, chat_error)
+        return Target(self._entry.name, self._messages, headers, own, chat_error)
 
     def _now(self) -> int:
         return int(self._clock.now().timestamp())
 
     def _fail(self, what: str, body: bytes = b"") -> NoReturn:
-        raise malformed(self._entry.name, what, body=chat_error(body))
+        own = credentials_of(self._entry, self._secret)
+        raise malformed(self._entry.name, what, body=chat_error(own.hidden_in(body)))
 
     @contextmanager
     def _broken_shapes(self) -> Iterator[None]:

@@ -1,0 +1,42 @@
+"""What lets the gateway in at a provider: its key, and the headers that its options add."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from shared.live import Provider
+
+Secret = Callable[[str], str]
+"""The secret behind a `${NAME}` reference; raises `UpstreamFailed` when it is not set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The key (empty: none), the headers with names in lower case, and every secret among them."""
+
+    key: str
+    headers: Mapping[str, str]
+    secrets: tuple[str, ...]
+
+    def hidden_in(self, body: bytes) -> bytes:
+        """A body without the secrets that some servers repeat in it."""
+        for secret in self.secrets:
+            body = body.replace(secret.encode(), b"***")
+        return body
+
+
+def credentials_of(entry: Provider, secret: Secret) -> Credentials:
+    """The credentials of a provider, its references resolved. Raises `UpstreamFailed`."""
+    key, headers = secret(entry.api_key), {}
+    secrets = [key] if key else []
+    given = entry.options.get("headers")
+    for name, value in given.items() if isinstance(given, dict) else ():
+        written = str(value)
+        if _REFERENCE.fullmatch(written):
+            written = secret(written)
+            secrets.append(written)
+        headers[str(name).lower()] = written
+    return Credentials(key, headers, tuple(secrets))
+
+
+_REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
