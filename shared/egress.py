@@ -95,10 +95,12 @@ class Egress:
             listed = any(address in network for network in self._allow)
             if not listed and plain:
                 raise Denied(
-                    f"Without TLS only allowed networks are reached: '{host}' is {address}."
+                    f"'{host}' is {address}: without TLS only networks in `alerts.allow_networks` are reached."
                 )
             if not listed and not is_public(address):
-                raise Denied(f"'{host}' is {address}, neither public nor in an allowed network.")
+                raise Denied(
+                    f"'{host}' is {address}, neither public nor in `alerts.allow_networks`."
+                )
 
     async def connect(self, host: str, port: int, *, plain: bool) -> socket.socket:
         """A connected, non-blocking socket to a pinned address of the host; the caller closes it."""

@@ -137,7 +137,7 @@ def test_a_channel_to_an_address_inside_is_refused_at_the_start(kind: str) -> No
         an_http_channel(kind, "https://169.254.169.254/hook", allow=())
 
     assert refused.value.faults == (
-        "channel 'it': '169.254.169.254' is 169.254.169.254, neither public nor in an allowed network.",
+        "channel 'it': '169.254.169.254' is 169.254.169.254, neither public nor in `alerts.allow_networks`.",
     )
 
 

@@ -342,7 +342,7 @@ async def test_a_closed_port_is_unavailable() -> None:
 
 async def test_loopback_is_refused_unless_it_is_listed() -> None:
     async with LoopbackServer() as server:
-        with pytest.raises(Denied):
+        with pytest.raises(Denied, match=r"networks in `alerts\.allow_networks` are reached"):
             await Egress().post(server.url("/a"), b"{}", {})
 
     assert server.requests == []
