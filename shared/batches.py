@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -49,6 +49,12 @@ def items_of(body: bytes, name: str, *, bare: bool = False) -> list[object]:
     items = value.get(name)
     if not isinstance(items, list):
         raise Invalid(f"The body must hold a list '{name}'.", param=name)
+    require_bounded(items, name)
+    return items
+
+
+def require_bounded(items: Sized, name: str) -> None:
+    """Raises `Invalid` (413) for more than `MAX_ITEMS` items."""
     if len(items) > MAX_ITEMS:
         raise Invalid(
             f"The list '{name}' holds {len(items)} items: at most {MAX_ITEMS} in one request.",
@@ -56,7 +62,6 @@ def items_of(body: bytes, name: str, *, bare: bool = False) -> list[object]:
             code="too_many_items",
             status=413,
         )
-    return items
 
 
 def drafts_of(

@@ -14,6 +14,7 @@ from shared.config import Config
 from shared.live import LiveView
 from shared.log.consumer import Consumer, ConsumerLimits
 from shared.log.record import Handler, Outbox
+from shared.rpc.tls import TlsFiles
 from shared.topics import Topic
 
 log = structlog.get_logger()
@@ -26,7 +27,8 @@ class Host:
     """What a process offers the services placed in it.
 
     `group` builds the consumer of one group of this process; `live` is the view of what the registry
-    says may run; `data` is the folder for files that a service owns; `clickhouse` is where SQL is asked.
+    says may run; `data` is the folder for files that a service owns; `clickhouse` is where SQL is asked;
+    `tls` are the files of the process's certificate, for gRPC, where there is one.
     """
 
     data: Path
@@ -36,6 +38,7 @@ class Host:
     live: LiveView
     clickhouse: "ClickHouseAddress"
     group: Callable[[str, Sequence[Topic], Handler, ConsumerLimits], Consumer]
+    tls: TlsFiles | None = None
 
 
 @dataclass(frozen=True, slots=True)

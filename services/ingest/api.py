@@ -16,7 +16,7 @@ from shared.clock import Clock
 from shared.errors import Invalid, LeewayError
 from shared.http import caller_of, error_response, read_body
 from shared.live import LiveView
-from shared.rpc import status_of
+from shared.rpc.errors import status_of
 
 SCOPE = "ingest"
 

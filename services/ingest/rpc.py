@@ -1,7 +1,8 @@
-"""The gRPC door: OTLP's TraceService."""
+"""The gRPC door: OTLP's TraceService, and Record for services that tell many interactions."""
 
-from types import TracebackType
-from typing import Self
+from collections.abc import Mapping
+from functools import partial
+from typing import TypeAlias
 
 import grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -13,14 +14,21 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
     add_TraceServiceServicer_to_server,
 )
 
+from leeway_pb.v1.ingest_rpc_pb2 import RecordReply, RecordRequest
+from leeway_pb.v1.ingest_rpc_pb2_grpc import IngestServicer, add_IngestServicer_to_server
+
+from services.ingest.drafts import record_reply
 from services.ingest.settings import Settings
 from services.ingest.stream import Intake
 from shared.clock import Clock
-from shared.errors import LeewayError
 from shared.live import LiveView
-from shared.rpc import abort, caller_of
+from shared.rpc.callers import caller_of
+from shared.rpc.server import Door, Register
+from shared.rpc.tls import TlsFiles
 
 SCOPE = "ingest"
+
+Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
 
 
 class TraceService(TraceServiceServicer):
@@ -32,41 +40,46 @@ class TraceService(TraceServiceServicer):
         self._clock = clock
 
     async def Export(  # noqa: N802 - the name is the protocol's
-        self,
-        request: ExportTraceServiceRequest,
-        context: "grpc.aio.ServicerContext[object, object]",
+        self, request: ExportTraceServiceRequest, context: Context
     ) -> ExportTraceServiceResponse:
-        try:
-            caller = caller_of(context, self._live, self._clock, SCOPE)
-            return await self._intake.export(caller, request)
-        except LeewayError as error:
-            await abort(context, error)
-            raise
+        caller = caller_of(context, self._live, self._clock, SCOPE)
+        return await self._intake.export(caller, request)
 
 
-class TraceServer:
-    """The server of the gRPC door: it listens while it is entered."""
+class IngestService(IngestServicer):
+    """Takes batches of interactions; the caller is known by the same key as over HTTP."""
 
-    def __init__(self, service: TraceService, settings: Settings) -> None:
-        self._service = service
-        self._settings = settings
-        self._server: grpc.aio.Server | None = None
-        self.port = 0
+    def __init__(self, intake: Intake, live: LiveView, clock: Clock) -> None:
+        self._intake = intake
+        self._live = live
+        self._clock = clock
 
-    async def __aenter__(self) -> Self:
-        limit = self._settings.max_inflated_bytes
-        self._server = grpc.aio.server(options=[("grpc.max_receive_message_length", limit)])
-        add_TraceServiceServicer_to_server(self._service, self._server)  # type: ignore[no-untyped-call]
-        address = f"{self._settings.grpc_host}:{self._settings.grpc_port}"
-        self.port = self._server.add_insecure_port(address)
-        await self._server.start()
-        return self
+    async def Record(  # noqa: N802 - the name is the protocol's
+        self, request: RecordRequest, context: Context
+    ) -> RecordReply:
+        caller = caller_of(context, self._live, self._clock, SCOPE)
+        return record_reply(await self._intake.record(caller, request))
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._server is not None:
-            await self._server.stop(self._settings.grpc_stop_seconds)
+
+def services_of(intake: Intake, live: LiveView, clock: Clock) -> Mapping[str, Register]:
+    """What the door offers, by full name."""
+    traces, ingest = TraceService(intake, live, clock), IngestService(intake, live, clock)
+    return {
+        "opentelemetry.proto.collector.trace.v1.TraceService": partial(
+            add_TraceServiceServicer_to_server, traces
+        ),
+        "leeway_pb.v1.Ingest": partial(add_IngestServicer_to_server, ingest),
+    }
+
+
+def door_of(settings: Settings, tls: TlsFiles | None) -> Door:
+    """The door to applications: they show API keys, and with `tls` see our certificate."""
+    return Door(
+        host=settings.grpc_host,
+        port=settings.grpc_port,
+        tls=tls,
+        between_services=False,
+        max_message_bytes=settings.max_inflated_bytes,
+        max_call_seconds=settings.grpc_call_seconds,
+        stop_seconds=settings.grpc_stop_seconds,
+    )

@@ -8,12 +8,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
+from leeway_pb.v1.ingest_rpc_pb2 import RecordRequest
 from leeway_pb.v1.span_pb2 import SpanEnded
 
 from services.ingest.domain.attributes import attributes_kept, events_kept, span_kept
 from services.ingest.domain.genai import model_call
 from services.ingest.domain.interactions import read_interaction
 from services.ingest.domain.spans import Span, read_span
+from services.ingest.drafts import drafted_items
 from services.ingest.otlp import export_of, reply, spans_of
 from shared.batches import Draft, Refused, bounded, drafts_of, items_of, store
 from shared.clock import Clock, micros
@@ -38,16 +40,25 @@ class Intake:
 
     async def interactions(self, caller: Caller, body: bytes) -> Sequence[Draft | Refused]:
         """Store the interactions of a body of POST /v1/interactions."""
+        return await self._interactions(caller, lambda: items_of(body, "interactions"), len(body))
+
+    async def record(self, caller: Caller, request: RecordRequest) -> Sequence[Draft | Refused]:
+        """Store the interactions of a `Record` call: the same items, told in protobuf."""
+        return await self._interactions(caller, lambda: drafted_items(request), request.ByteSize())
+
+    async def _interactions(
+        self, caller: Caller, items: Callable[[], Sequence[object]], size: int
+    ) -> Sequence[Draft | Refused]:
         now, policy = self._clock.now(), self._policy(caller)
 
         def drafts() -> Sequence[Draft | Refused]:
             return drafts_of(
-                items_of(body, "interactions"),
+                items(),
                 lambda item: read_interaction(item, fresh_id=new_id(), now=now),
                 lambda interaction: interaction_fact(interaction, caller, policy, now),
             )
 
-        return await store(drafts, len(body), self._outbox)
+        return await store(drafts, size, self._outbox)
 
     async def spans(self, caller: Caller, body: bytes) -> Sequence[Draft | Refused]:
         """Store the spans of a body of POST /v1/spans."""

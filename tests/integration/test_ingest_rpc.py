@@ -13,11 +13,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
 from services.ingest.otlp import JSON, export_of
-from services.ingest.rpc import TraceServer, TraceService
+from services.ingest.rpc import door_of, services_of
 from services.ingest.settings import Settings
 from services.ingest.stream import Intake
 from shared.clock import SimulatedClock
 from shared.live import LiveView
+from shared.rpc.server import RpcServer
 from shared.topics import INTERACTION_COMPLETED, SPAN_ENDED
 from tests.builders import NOW
 from tests.doors import TOKEN, a_live_view
@@ -28,16 +29,24 @@ KEY = (("x-api-key", TOKEN),)
 
 
 @asynccontextmanager
+async def a_channel(
+    outbox: FakeOutbox, live: LiveView | None = None
+) -> AsyncIterator[grpc.aio.Channel]:
+    view, clock = live or a_live_view(), SimulatedClock(NOW)
+    settings = Settings(max_inflated_bytes=1_000_000)
+    services = services_of(Intake(outbox, view, clock), view, clock)
+    async with (
+        RpcServer(door_of(settings, None), services, clock) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        yield channel
+
+
+@asynccontextmanager
 async def a_stub(
     outbox: FakeOutbox, live: LiveView | None = None
 ) -> AsyncIterator[TraceServiceStub]:
-    view, clock = live or a_live_view(), SimulatedClock(NOW)
-    settings = Settings(max_inflated_bytes=1_000_000)
-    service = TraceService(Intake(outbox, view, clock), view, clock)
-    async with (
-        TraceServer(service, settings) as server,
-        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
-    ):
+    async with a_channel(outbox, live) as channel:
         yield TraceServiceStub(channel)  # type: ignore[no-untyped-call]
 
 
