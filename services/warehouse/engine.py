@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import chdb
 import orjson
+import structlog
 
 from services.warehouse.faults import (
     ABORTED,
@@ -21,9 +22,12 @@ from services.warehouse.faults import (
     SqlFault,
     fault_of,
 )
+from services.warehouse.tokens import forget_unkept
 from shared.clickhouse import Row, Value
 from shared.errors import Invalid
 from shared.ids import new_id
+
+log = structlog.get_logger()
 
 _SETTING_NAME = re.compile(r"[a-z][a-z0-9_]*")
 # Formats of chDB's own that are Python objects and not bytes.
@@ -88,6 +92,8 @@ class Engine:
 
     async def __aenter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
+        for block in await asyncio.to_thread(forget_unkept, self._folder):
+            log.warning("warehouse.block_cut_off", block=block)
         self._keeper = await asyncio.to_thread(chdb.connect, str(self._folder))
         about = await self.query("SELECT version() AS version, timezone() AS timezone")
         self.version, self.timezone = about[0]["version"], about[0]["timezone"]
