@@ -1,146 +1,119 @@
 """Claim: a replay of a real hour of calls is stored exactly once, with its token counts and its exact cost.
 
+With `--kill N` that holds although the processes are killed (`kill -9`) N times each in the middle of it.
 Data: the Azure LLM inference trace 2023 (TIMESTAMP, ContextTokens, GeneratedTokens; CC-BY 4.0).
 """
 
 import argparse
 import asyncio
-import csv
 import json
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
-import aiohttp
-
-from tests.stack import a_stack
-
-INPUT_USD, OUTPUT_USD = Decimal("0.15"), Decimal("0.60")  # the demo model's price a million tokens
-CONCURRENCY = 256
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of the trace: when, in seconds from its start, and how many tokens."""
-
-    after: float
-    input_tokens: int
-    output_tokens: int
-
-    @property
-    def cost(self) -> Decimal:
-        return (self.input_tokens * INPUT_USD + self.output_tokens * OUTPUT_USD) / 1_000_000
+from benchmarks.replay.books import Books, Login, Verdict, audit
+from benchmarks.replay.calls import Call, trace
+from benchmarks.replay.client import Client, Replayed
+from benchmarks.replay.kills import Gone, Killer
+from shared.secrets_folder import SecretsFolder
+from tests.stack import Stack, a_stack
 
 
-def trace(path: Path, speedup: float, limit: int | None) -> list[Call]:
-    with path.open() as lines:
-        rows = list(csv.DictReader(lines))[:limit]
-    times = [datetime.fromisoformat(row["TIMESTAMP"][:26]).timestamp() for row in rows]
-    return [
-        Call((at - times[0]) / speedup, int(row["ContextTokens"]), int(row["GeneratedTokens"]))
-        for at, row in zip(times, rows, strict=True)
-    ]
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A replay and what became of it. `accounting` is None where the log cannot be read."""
+
+    replayed: Replayed
+    seconds: float
+    kills: Sequence[Gone]
+    verdict: Verdict
+    accounting: bool | None
 
 
-async def replay(calls: Sequence[Call], url: str, key: str, run: str) -> dict[str, Call]:
-    """Send every call at its time; the accepted ones by interaction id."""
-    accepted: dict[str, Call] = {}
-    gate = asyncio.Semaphore(CONCURRENCY)
+async def replay_and_kill(
+    stack: Stack, calls: Sequence[Call], *, each: int = 0, seed: int = 0
+) -> Outcome:
+    """Replay against a stack of one's own, kill meanwhile, and audit to the raw tables and the log."""
+    ready, run = stack.ready, str(time.time_ns())
+    killer = Killer(stack.folder / "ready.json")
     start = time.monotonic()
-    async with aiohttp.ClientSession(headers={"x-api-key": key}) as session:
-
-        async def send(call: Call) -> None:
-            await asyncio.sleep(max(0.0, start + call.after - time.monotonic()))
-            body = {
-                "model": "demo",
-                "messages": [{"role": "user", "content": "Replayed."}],
-                "metadata": {
-                    "replay": run,
-                    "leeway_demo_input_tokens": str(call.input_tokens),
-                    "leeway_demo_output_tokens": str(call.output_tokens),
-                },
-            }
-            async with gate, session.post(f"{url}/v1/chat/completions", json=body) as reply:
-                await reply.read()
-                if reply.status == 200:
-                    accepted[reply.headers["x-leeway-interaction-id"]] = call
-
-        await asyncio.gather(*(send(call) for call in calls))
-    return accepted
-
-
-async def stored(ready: dict[str, Any], run: str, count: int) -> list[dict[str, Any]]:
-    """The rows of this run, once there are as many as were accepted and all are rated."""
-    sql = (
-        "SELECT interaction_id, input_tokens, output_tokens, toString(cost_usd) AS cost "
-        "FROM leeway.calls_v1 WHERE tags['replay'] = {run:String} FORMAT JSON"
+    replayed, kills = await asyncio.gather(
+        Client(ready["url"], ready["api_key"], run).replay(calls),
+        killer.kill(each, calls[-1].after, seed),
     )
-    user = {"X-ClickHouse-User": ready["sql_user"], "X-ClickHouse-Key": ready["sql_password"]}
-    rows: list[dict[str, Any]] = []
-    async with aiohttp.ClientSession(headers=user) as session:
-        for _ in range(60):
-            async with session.post(ready["sql_url"], params={"param_run": run}, data=sql) as reply:
-                rows = json.loads(await reply.text())["data"]
-            if len(rows) >= count and all(row["cost"] for row in rows):
-                break
-            await asyncio.sleep(0.5)
-    return rows
+    seconds = time.monotonic() - start
+    secrets = SecretsFolder(stack.folder / "data")
+    operator = Login(ready["sql_url"], secrets.operator_user, secrets.operator_password())
+    books = Books(operator, run)
+    seen = await books.view(name for name, _ in replayed.accepted)
+    code, _ = await stack.leeway("doctor", "accounting", "--json", "--url", ready["sql_url"])
+    raw = [await books.copies(table) for table in ("interactions", "usage")]
+    return Outcome(replayed, seconds, kills, audit(replayed.accepted, seen, raw), code == 0)
+
+
+async def replay_elsewhere(calls: Sequence[Call], url: str, key: str, login: Login) -> Outcome:
+    """Replay against an installation that runs, and audit what its tenant sees."""
+    run, start = str(time.time_ns()), time.monotonic()
+    replayed = await Client(url, key, run).replay(calls)
+    seconds = time.monotonic() - start
+    seen = await Books(login, run).view(name for name, _ in replayed.accepted)
+    return Outcome(replayed, seconds, (), audit(replayed.accepted, seen, ()), None)
+
+
+def report(calls: Sequence[Call], outcome: Outcome) -> dict[str, object]:
+    """The figures, as JSON writes them."""
+    replayed, verdict = outcome.replayed, outcome.verdict
+    whole = len(replayed.accepted) == len(calls) and not replayed.refused
+    return {
+        "calls": len(calls),
+        "accepted": len(replayed.accepted),
+        "repeats": replayed.repeats,
+        "stored": verdict.stored,
+        "lost": len(verdict.lost),
+        "doubled": len(verdict.doubled),
+        "wrong": len(verdict.wrong),
+        "unacknowledged": dict(verdict.unacknowledged),
+        "kills": Counter(gone.victim for gone in outcome.kills),
+        "longest_recovery_seconds": round(max((g.seconds for g in outcome.kills), default=0), 2),
+        "accounting": outcome.accounting,
+        "cost_usd": str(verdict.cost_usd.normalize()),
+        "expected_cost_usd": str(verdict.expected_cost_usd.normalize()),
+        "seconds": round(outcome.seconds, 1),
+        "calls_per_second": round(len(calls) / outcome.seconds, 1),
+        "ok": whole and verdict.ok and outcome.accounting is not False,
+    }
 
 
 async def measure(options: argparse.Namespace) -> dict[str, object]:
     calls = trace(options.data, options.speedup, options.limit)
-    async with AsyncExitStack() as stack:
-        if options.url:
-            ready = {"url": options.url, "api_key": options.key, "sql_url": options.sql}
-            ready |= {"sql_user": options.sql_user, "sql_password": options.sql_password}
-        else:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            ready = (await stack.enter_async_context(a_stack(folder))).ready
-        run = str(time.time_ns())
-        start = time.monotonic()
-        accepted = await replay(calls, ready["url"], ready["api_key"], run)
-        seconds = time.monotonic() - start
-        rows = await stored(ready, run, len(accepted))
-    found = {row["interaction_id"]: row for row in rows}
-    wrong = [
-        name
-        for name, call in accepted.items()
-        if name not in found
-        or int(found[name]["input_tokens"]) != call.input_tokens
-        or int(found[name]["output_tokens"]) != call.output_tokens
-    ]
-    cost = sum((Decimal(row["cost"]) for row in rows if row["cost"]), Decimal(0))
-    expected = sum((call.cost for call in calls), Decimal(0))
-    once = len(rows) == len(found) == len(accepted) == len(calls)
-    return {
-        "calls": len(calls),
-        "accepted": len(accepted),
-        "stored": len(rows),
-        "wrong": len(wrong),
-        "cost_usd": str(cost.normalize()),
-        "expected_cost_usd": str(expected.normalize()),
-        "calls_per_second": round(len(calls) / seconds, 1),
-        "ok": once and not wrong and cost == expected,
-    }
+    if options.url:
+        login = Login(options.sql, options.sql_user, options.sql_password)
+        return report(calls, await replay_elsewhere(calls, options.url, options.key, login))
+    with tempfile.TemporaryDirectory() as folder:
+        async with a_stack(Path(folder)) as stack:
+            outcome = await replay_and_kill(stack, calls, each=options.kill, seed=options.seed)
+    return report(calls, outcome)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the trace's CSV file")
     parser.add_argument("--speedup", type=float, default=10.0)
-    parser.add_argument("--limit", type=int)
+    parser.add_argument("--limit", type=int, help="only the first so many calls")
+    parser.add_argument("--kill", type=int, default=0, help="kills of edge, and as many of core")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     parser.add_argument("--url", help="a running installation's API; else one is started")
     parser.add_argument("--key")
     parser.add_argument("--sql", help="its SQL endpoint")
     parser.add_argument("--sql-user", default="default")
     parser.add_argument("--sql-password", default="")
-    print(json.dumps(asyncio.run(measure(parser.parse_args()))))
+    options = parser.parse_args()
+    if options.url and options.kill:
+        parser.error("--kill needs an installation of its own: leave out --url.")
+    print(json.dumps(asyncio.run(measure(options))))
 
 
 if __name__ == "__main__":
