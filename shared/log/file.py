@@ -4,7 +4,7 @@ import fcntl
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -12,9 +12,13 @@ from typing import TextIO
 from shared.clock import from_micros, micros
 from shared.errors import Conflict
 from shared.ids import new_id
-from shared.log.record import DeadLetter, Fact, OpenCall, Position, Record
+from shared.log.record import DeadLetter, Fact, OpenCall, Position
 
 MINUTE_US = 60_000_000
+PAGE_BYTES = 4096  # SQLite's own choice
+WAL_BYTES = (
+    128 * 1024 * 1024
+)  # a write-ahead log that had to grow longer is cut when it begins anew
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -28,6 +32,7 @@ CREATE TABLE IF NOT EXISTS lanes (
 CREATE TABLE IF NOT EXISTS seen (
     topic TEXT, event_id TEXT, accepted_at_us INTEGER NOT NULL,
     PRIMARY KEY (topic, event_id)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS seen_by_time ON seen (accepted_at_us);
 CREATE TABLE IF NOT EXISTS accepted (
     topic TEXT, tenant TEXT, minute INTEGER, n INTEGER NOT NULL,
     PRIMARY KEY (topic, tenant, minute)) WITHOUT ROWID;
@@ -46,6 +51,11 @@ CREATE TABLE IF NOT EXISTS states (
 
 Ranges = Mapping[str, tuple[int, int]]
 """Per source the first offset of a batch and the offset after its last."""
+
+Lane = tuple[str, int]
+"""A topic and a partition: what `seq` counts in."""
+
+_Row = tuple[str, int, int, str, str, int, str | None, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,14 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
+class Trimmed:
+    """How many records a step of trimming deleted, and the offset that it came to."""
+
+    records: int
+    next_offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class GroupState:
     """What a group had stored when it last stepped; `intent` names a batch begun and not ended."""
 
@@ -79,12 +97,13 @@ class GroupState:
 
 
 class OutboxFile:
-    """The writing side of an outbox file. Not thread-safe: one thread uses it."""
+    """The writing side of an outbox file. Not thread-safe: one thread uses it at a time."""
 
     def __init__(self, path: Path, *, synchronous: str = "NORMAL") -> None:
         self._path = path
         self._synchronous = synchronous
-        self._lanes: dict[tuple[str, int], int] = {}
+        self._lanes: Mapping[Lane, int] = {}
+        self._bytes = 0
 
     def open(self) -> None:
         """Create or open the file. Raises `Conflict` while another process has it open for writing."""
@@ -93,37 +112,57 @@ class OutboxFile:
         self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute(f"PRAGMA synchronous={self._synchronous}")
+        self._db.execute("PRAGMA wal_autocheckpoint=0")  # no commit waits for a `Checkpointer`
+        self._db.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
         self._db.executescript(_SCHEMA)
         self._db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (new_id(),))
-        self._reload_lanes()
+        rows = self._db.execute("SELECT topic, partition, seq FROM lanes")
+        self._lanes = {(topic, partition): seq for topic, partition, seq in rows}
 
     def close(self) -> None:
         """Close the file; what was committed stays."""
         self._db.close()
         self._lock.close()
 
+    @property
+    def pages_changed(self) -> int:
+        """About how many pages were written since `open`: one for each row, and those of large values."""
+        return self._db.total_changes + self._bytes // PAGE_BYTES
+
     def write(self, writes: Sequence[Write], now_us: int) -> None:
         """Store all of the writes in one transaction; on any error none of them is stored."""
+        batch = _Batch(now_us, dict(self._lanes))
         self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with self._db:  # commits, or rolls back
             for write in writes:
-                self._apply(write, now_us)
-            self._db.execute("COMMIT")
-        except BaseException:
-            self._db.execute("ROLLBACK") if self._db.in_transaction else None
-            self._reload_lanes()
-            raise
+                self._apply(write, batch)
+            self._append(batch)
+        self._lanes = batch.lanes
 
-    def trim(self, before_offset: int, keep_topics: Iterable[str], seen_before_us: int) -> int:
-        """Delete records before an offset, but those of `keep_topics`; returns how many went."""
-        kept = list(keep_topics)
-        marks = ",".join("?" * len(kept))
+    def trim(self, offsets: range, keep_topics: Collection[str], limit: int) -> Trimmed:
+        """Delete the records at these offsets but those of `keep_topics`; looks at `limit` at most."""
+        within = (offsets.start, offsets.stop)
+        last = self._db.execute(
+            "SELECT max(id) FROM"
+            " (SELECT id FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT ?)",
+            (*within, limit),
+        ).fetchone()[0]
+        if last is None:
+            return Trimmed(0, offsets.stop)
+        marks = ",".join("?" * len(keep_topics))
         gone = self._db.execute(
-            f"DELETE FROM records WHERE id < ? AND topic NOT IN ({marks})",  # noqa: S608 (marks only)
-            (before_offset, *kept),
+            f"DELETE FROM records WHERE id >= ? AND id <= ? AND topic NOT IN ({marks})",  # noqa: S608 (marks only)
+            (offsets.start, last, *keep_topics),
         ).rowcount
-        self._db.execute("DELETE FROM seen WHERE accepted_at_us < ?", (seen_before_us,))
-        return gone
+        return Trimmed(gone, last + 1)
+
+    def forget(self, before_us: int, limit: int) -> int:
+        """Forget which facts were accepted before a time, the oldest `limit` at most; how many it were."""
+        return self._db.execute(
+            "DELETE FROM seen WHERE (topic, event_id) IN (SELECT topic, event_id FROM seen"
+            " WHERE accepted_at_us < ? ORDER BY accepted_at_us LIMIT ?)",
+            (before_us, limit),
+        ).rowcount
 
     def orphans(self) -> list[OpenCall]:
         """The calls opened and not closed."""
@@ -140,13 +179,14 @@ class OutboxFile:
         intent = self._db.execute("SELECT ranges FROM intents WHERE grp = ?", (name,)).fetchone()
         return GroupState(positions, states, _ranges(intent[0]) if intent else None)
 
-    def _apply(self, write: Write, now_us: int) -> None:
-        self._append(write.facts, now_us)
+    def _apply(self, write: Write, batch: "_Batch") -> None:
+        self._accept(write.facts, batch)
         for call in write.opens:
             self._db.execute(
                 "INSERT INTO open_calls VALUES (?, ?, ?)",
                 (call.call_id, micros(call.opened_at), call.value),
             )
+            self._bytes += len(call.value)
         for call_id in write.closes:
             self._db.execute("DELETE FROM open_calls WHERE call_id = ?", (call_id,))
         if write.intent is not None:
@@ -155,23 +195,15 @@ class OutboxFile:
                 "INSERT OR REPLACE INTO intents VALUES (?, ?)", (group, json.dumps(ranges))
             )
         if write.commit is not None:
-            self._step(write.commit, now_us)
+            self._step(write.commit, batch)
 
-    def _append(self, facts: Sequence[Fact], now_us: int) -> None:
-        counts: Counter[tuple[str, str]] = Counter()
+    def _accept(self, facts: Sequence[Fact], batch: "_Batch") -> None:
         for fact in facts:
-            if not self._first_time(fact, now_us):
-                continue
-            partition = fact.topic.partition(fact.key)
-            self._insert(
-                fact.topic.name, partition, fact.key, fact.event_id, now_us, None, fact.value
-            )
-            counts[fact.topic.name, fact.key] += 1
-        for (topic, tenant), n in counts.items():
-            self._db.execute(
-                "INSERT INTO accepted VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
-                (topic, tenant, now_us // MINUTE_US, n),
-            )
+            if self._first_time(fact, batch.now_us):
+                topic = fact.topic.name
+                partition = fact.topic.partition(fact.key)
+                batch.add(topic, partition, fact.key, fact.event_id, None, fact.value)
+                batch.accepted[topic, fact.key] += 1
 
     def _first_time(self, fact: Fact, now_us: int) -> bool:
         """Whether this tenant's id is new: another tenant may choose the same one."""
@@ -181,28 +213,26 @@ class OutboxFile:
         )
         return inserted.rowcount == 1
 
-    def _insert(
-        self,
-        topic: str,
-        partition: int,
-        key: str,
-        event_id: str,
-        now_us: int,
-        headers: str | None,
-        value: bytes,
-    ) -> None:
-        lane = (topic, partition)
-        seq = self._lanes[lane] = self._lanes.get(lane, 0) + 1
-        self._db.execute(
+    def _append(self, batch: "_Batch") -> None:
+        self._db.executemany(
             "INSERT INTO records (topic, partition, seq, key, event_id, accepted_at_us, headers, value)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (topic, partition, seq, key, event_id, now_us, headers, value),
+            batch.rows,
         )
-        self._db.execute("INSERT OR REPLACE INTO lanes VALUES (?, ?, ?)", (topic, partition, seq))
+        self._db.executemany(
+            "INSERT OR REPLACE INTO lanes VALUES (?, ?, ?)",
+            [(*lane, batch.lanes[lane]) for lane in {(row[0], row[1]) for row in batch.rows}],
+        )
+        minute = batch.now_us // MINUTE_US
+        self._db.executemany(
+            "INSERT INTO accepted VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
+            [(topic, tenant, minute, n) for (topic, tenant), n in batch.accepted.items()],
+        )
+        self._bytes += sum(len(row[-1]) for row in batch.rows)
 
-    def _step(self, commit: Commit, now_us: int) -> None:
+    def _step(self, commit: Commit, batch: "_Batch") -> None:
         for letter in commit.dead_letters:
-            self._bury(commit.group, letter, now_us)
+            self._bury(commit.group, letter, batch)
         for name, value in commit.states.items():
             if value is None:
                 self._db.execute(
@@ -212,6 +242,7 @@ class OutboxFile:
                 self._db.execute(
                     "INSERT OR REPLACE INTO states VALUES (?, ?, ?)", (commit.group, name, value)
                 )
+                self._bytes += len(value)
         for source, position in commit.positions.items():
             self._db.execute(
                 "INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?)",
@@ -219,7 +250,7 @@ class OutboxFile:
             )
         self._db.execute("DELETE FROM intents WHERE grp = ?", (commit.group,))
 
-    def _bury(self, group: str, letter: DeadLetter, now_us: int) -> None:
+    def _bury(self, group: str, letter: DeadLetter, batch: "_Batch") -> None:
         record = letter.record
         headers = {
             "group": group,
@@ -227,110 +258,28 @@ class OutboxFile:
             "origin": f"{record.lane}#{record.seq}",
             "accepted_at_us": str(record.accepted_at_us),
         }
-        topic = f"{record.topic}.dlq"
-        event_id = record.event_id
-        self._insert(
-            topic, record.partition, record.key, event_id, now_us, json.dumps(headers), record.value
-        )
+        topic, told = f"{record.topic}.dlq", json.dumps(headers)
+        batch.add(topic, record.partition, record.key, record.event_id, told, record.value)
         self._db.execute(
             "INSERT INTO quarantined VALUES (?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET n = n + 1",
             (group, record.topic, record.key, record.accepted_at_us // MINUTE_US),
         )
 
-    def _reload_lanes(self) -> None:
-        rows = self._db.execute("SELECT topic, partition, seq FROM lanes")
-        self._lanes = {(topic, partition): seq for topic, partition, seq in rows}
 
+@dataclass(slots=True)
+class _Batch:
+    """What one transaction adds to the log, numbered as it is collected and written at the end."""
 
-class OutboxReader:
-    """The reading side of an outbox file, for any process; it never blocks the writer."""
+    now_us: int
+    lanes: dict[Lane, int]
+    rows: list[_Row] = field(default_factory=list)
+    accepted: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def __init__(self, path: Path) -> None:
-        self.producer = path.stem
-        self._db = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        row = self._db.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
-        self.epoch: str = row[0] if row else ""
-
-    @property
-    def source(self) -> str:
-        """The name of this file as a group's position knows it: another epoch is another source."""
-        return f"{self.producer}/{self.epoch}"
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._db.close()
-
-    def read(
-        self, topics: Sequence[str], from_offset: int, limit: int, until: int | None = None
-    ) -> tuple[list[Record], int]:
-        """Up to `limit` records of the topics from an offset on, and the offset to go on from."""
-        last = self._db.execute("SELECT max(id) FROM records").fetchone()[0] or 0
-        end = last + 1 if until is None else min(until, last + 1)
-        if end <= from_offset:
-            return [], from_offset
-        marks = ",".join("?" * len(topics))
-        rows = self._db.execute(
-            "SELECT id, topic, partition, seq, key, event_id, accepted_at_us, headers, value"  # noqa: S608 (marks only)
-            f" FROM records WHERE id >= ? AND id < ? AND topic IN ({marks}) ORDER BY id LIMIT ?",
-            (from_offset, end, *topics, limit),
-        ).fetchall()
-        records = [self._record(row) for row in rows]
-        return records, (records[-1].offset + 1 if len(records) == limit else end)
-
-    def _record(self, row: tuple[int, str, int, int, str, str, int, str | None, bytes]) -> Record:
-        offset, topic, partition, seq, key, event_id, accepted_at_us, headers, value = row
-        return Record(
-            source=self.source,
-            offset=offset,
-            topic=topic,
-            partition=partition,
-            producer=self.producer,
-            epoch=self.epoch,
-            seq=seq,
-            key=key,
-            event_id=event_id,
-            accepted_at_us=accepted_at_us,
-            value=value,
-            headers=json.loads(headers) if headers else {},
-        )
-
-    def counts(self, table: str) -> list[tuple[str, str, int, int]]:
-        """(topic, tenant, minute, n) of what was `accepted`, or `quarantined` by the warehouse."""
-        sql = {
-            "accepted": "SELECT topic, tenant, minute, n FROM accepted",
-            "quarantined": "SELECT topic, tenant, minute, n FROM quarantined WHERE grp = 'warehouse'",
-        }[table]
-        return self._db.execute(sql).fetchall()
-
-    def beyond(self, offset: int) -> list[tuple[str, str, int, int]]:
-        """(topic, tenant, minute, n) of the records from an offset on."""
-        return self._db.execute(
-            "SELECT topic, key, accepted_at_us / ?, count(*) FROM records WHERE id >= ?"
-            " GROUP BY 1, 2, 3",
-            (MINUTE_US, offset),
-        ).fetchall()
-
-    def positions(self) -> dict[str, dict[str, int]]:
-        """Per group that steps in this file: the next offset in each source."""
-        steps: dict[str, dict[str, int]] = {}
-        for group, source, offset in self._db.execute(
-            "SELECT grp, source, next_offset FROM positions"
-        ):
-            steps.setdefault(group, {})[source] = offset
-        return steps
-
-    def first_offset_since(self, accepted_at_us: int) -> int:
-        """The offset of the first record accepted at or after a time; after the last if none was."""
-        row = self._db.execute(
-            "SELECT min(id) FROM records WHERE accepted_at_us >= ?", (accepted_at_us,)
-        ).fetchone()
-        last = self._db.execute("SELECT max(id) FROM records").fetchone()[0] or 0
-        return row[0] if row[0] is not None else last + 1
+    def add(
+        self, topic: str, partition: int, key: str, event_id: str, headers: str | None, value: bytes
+    ) -> None:
+        seq = self.lanes[topic, partition] = self.lanes.get((topic, partition), 0) + 1
+        self.rows.append((topic, partition, seq, key, event_id, self.now_us, headers, value))
 
 
 def _locked(path: Path) -> TextIO:

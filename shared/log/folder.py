@@ -6,12 +6,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from shared.log.file import OutboxReader, Ranges
+from shared.log.file import Ranges
+from shared.log.reader import OutboxReader
 from shared.log.record import Position, Record
 
 
 class Log(Protocol):
     """What a group reads: records of some topics from where it has come to."""
+
+    @property
+    def holds_more(self) -> bool:
+        """Whether the last poll left out records that are at hand, so that waiting gains nothing."""
+        ...
 
     async def poll(
         self, topics: Sequence[str], positions: Mapping[str, Position], limit: int
@@ -19,12 +25,12 @@ class Log(Protocol):
         """Up to `limit` records that come next, and per source the range of offsets they stand in.
 
         Returns at once; with no records when nothing is new. The range of a source may be wider than
-        its records: offsets of other topics are passed over.
+        its records: offsets of other topics are passed over. Raises `Moved` after sources came or went.
         """
         ...
 
     async def reread(self, topics: Sequence[str], ranges: Ranges) -> list[Record]:
-        """Exactly the records that a poll once returned with these ranges."""
+        """Exactly the records that a poll once returned with these ranges; raises `Moved` as it does."""
         ...
 
     def close(self) -> None:
@@ -34,6 +40,8 @@ class Log(Protocol):
 
 class FolderLog:
     """A `Log` over the outbox files of a folder; new files are found as they appear."""
+
+    holds_more = False
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

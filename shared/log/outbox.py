@@ -11,10 +11,13 @@ import structlog
 
 from shared.clock import Clock, micros
 from shared.errors import Unavailable
-from shared.log.file import Commit, GroupState, OutboxFile, Ranges, Write
+from shared.log.checkpoint import Checkpointer, CheckpointLimits
+from shared.log.file import Commit, GroupState, OutboxFile, Ranges, Trimmed, Write
 from shared.log.record import Effect, Fact, OpenCall, Position
 
 log = structlog.get_logger()
+
+TRIM_STEP = 250  # records
 
 _Waiting = tuple[Write, "asyncio.Future[None]"]
 
@@ -27,7 +30,13 @@ class SqliteOutbox:
     """
 
     def __init__(
-        self, path: Path, clock: Clock, *, synchronous: str = "NORMAL", queue_limit: int = 20_000
+        self,
+        path: Path,
+        clock: Clock,
+        *,
+        synchronous: str = "NORMAL",
+        queue_limit: int = 20_000,
+        checkpoints: CheckpointLimits = CheckpointLimits(),  # noqa: B008 (a frozen value)
     ) -> None:
         self._file = OutboxFile(path, synchronous=synchronous)
         self._clock = clock
@@ -35,6 +44,9 @@ class SqliteOutbox:
         self._waiting: list[_Waiting] = []
         self._more = threading.Condition()
         self._file_lock = threading.Lock()
+        self._checkpointer = Checkpointer(
+            path, self._file_lock, checkpoints, synchronous=synchronous
+        )
         self._closing = False
         self._orphans: Sequence[OpenCall] = ()
 
@@ -42,6 +54,7 @@ class SqliteOutbox:
         self._loop = asyncio.get_running_loop()
         self._file.open()
         self._orphans = self._file.orphans()
+        self._checkpointer.start()
         self._thread = threading.Thread(target=self._write_all, name="outbox", daemon=True)
         self._thread.start()
         return self
@@ -51,6 +64,7 @@ class SqliteOutbox:
             self._closing = True
             self._more.notify()
         await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._checkpointer.close)
         self._file.close()
 
     async def append(self, facts: Sequence[Fact], *, closes: Sequence[str] = ()) -> None:
@@ -79,16 +93,29 @@ class SqliteOutbox:
         await self._put(Write(facts=effect.facts, commit=step))
 
     async def trim(self, before_offset: int, keep: Sequence[str], seen_before_us: int) -> int:
-        """Delete the records before an offset that no group needs any more."""
-        return await asyncio.to_thread(self._trim, before_offset, keep, seen_before_us)
+        """Delete the records before an offset that no group needs any more; how many went.
+
+        It goes in small steps, so that no append waits for long.
+        """
+        gone = start = 0
+        while start < before_offset:
+            step = await asyncio.to_thread(self._trim, range(start, before_offset), keep)
+            gone, start = gone + step.records, step.next_offset
+        while await asyncio.to_thread(self._forget, seen_before_us) == TRIM_STEP:
+            pass
+        return gone
 
     def _load(self, group: str) -> GroupState:
         with self._file_lock:
             return self._file.group(group)
 
-    def _trim(self, before_offset: int, keep: Sequence[str], seen_before_us: int) -> int:
+    def _trim(self, offsets: range, keep: Sequence[str]) -> Trimmed:
         with self._file_lock:
-            return self._file.trim(before_offset, keep, seen_before_us)
+            return self._file.trim(offsets, keep, TRIM_STEP)
+
+    def _forget(self, before_us: int) -> int:
+        with self._file_lock:
+            return self._file.forget(before_us, TRIM_STEP)
 
     async def _put(self, write: Write) -> None:
         done: asyncio.Future[None] = self._loop.create_future()
@@ -106,12 +133,14 @@ class SqliteOutbox:
             try:
                 with self._file_lock:
                     self._file.write([write for write, _ in batch], micros(self._clock.now()))
+                    pages = self._file.pages_changed
             except (sqlite3.Error, OSError) as error:
                 log.error("outbox.write_failed", error=str(error))
                 failure = Unavailable(f"The outbox cannot be written: {error}.")
                 self._loop.call_soon_threadsafe(_fail, batch, failure)
             else:
                 self._loop.call_soon_threadsafe(_succeed, batch)
+                self._checkpointer.wrote(pages)
 
     def _gather(self) -> list[_Waiting]:
         with self._more:

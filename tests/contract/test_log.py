@@ -4,16 +4,16 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from shared.clock import SystemClock
+from shared.clock import SimulatedClock, SystemClock, micros
 from shared.errors import Conflict, Unavailable
 from shared.log.consumer import Consumer, ConsumerLimits
 from shared.log.folder import FolderLog
-from shared.log.outbox import SqliteOutbox
+from shared.log.outbox import TRIM_STEP, SqliteOutbox
 from shared.log.record import DeadLetter, Effect, Fact, Handler, OpenCall, Record
 from shared.metrics import FACT_GAPS
 from shared.topics import FEEDBACK_RECEIVED, INTERACTION_COMPLETED, USAGE_RATED, Topic
@@ -319,6 +319,34 @@ async def test_trimming_keeps_what_a_compacted_topic_needs(tmp_path: Path) -> No
 
     assert gone == 2
     assert [r.value for r in left] == [b"value 2"]
+
+
+async def test_trimming_goes_on_until_nothing_before_the_offset_is_left(tmp_path: Path) -> None:
+    count = 2 * TRIM_STEP + 7
+    async with an_outbox(tmp_path) as outbox:
+        await outbox.append([a_fact(n) for n in range(count)])
+
+        gone = await outbox.trim(count, [], 0)
+        left, _ = FolderLog(tmp_path).readers()[0].read([INTERACTION_COMPLETED.name], 0, 10)
+
+    assert gone == count - 1
+    assert [r.seq for r in left] == [count]
+
+
+async def test_an_id_is_accepted_again_only_after_it_was_forgotten(tmp_path: Path) -> None:
+    day = timedelta(days=1)
+    clock = SimulatedClock(datetime(2026, 1, 1, tzinfo=UTC))
+    async with SqliteOutbox(tmp_path / "edge-0.db", clock) as outbox:
+        await outbox.append([a_fact(n) for n in range(TRIM_STEP + 1)])
+        clock.advance(day.total_seconds())
+        await outbox.append([a_fact(900)])
+
+        await outbox.trim(0, [], micros(clock.now() - day / 2))
+        await outbox.append([a_fact(0), a_fact(TRIM_STEP), a_fact(900)])
+        records, _ = FolderLog(tmp_path).readers()[0].read([INTERACTION_COMPLETED.name], 0, 1000)
+
+    again = [r.value for r in records[TRIM_STEP + 2 :]]
+    assert again == [b"value 0", f"value {TRIM_STEP}".encode()]
 
 
 def _gaps(group: str) -> float:
