@@ -10,13 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.placement import EMBEDDED
+from services.restarts import keep_alive
 from services.settings import Installation
 from shared.clock import Clock
 from shared.errors import Conflict
-
-STABLE_SECONDS = 30.0
-FIRST_BACKOFF_SECONDS = 0.1
-LAST_BACKOFF_SECONDS = 10.0
 
 Say = Callable[[str], None]
 
@@ -40,7 +37,12 @@ class Ports:
 
 
 def open_ports(installation: Installation) -> Ports:
-    """Listen on the installation's ports; raises `Conflict` with the setting to change."""
+    """Listen on the installation's ports; raises `Conflict` with the setting to change.
+
+    Each edge opens OTLP's port by itself; here it is only tried, so that a taken one is told at once.
+    """
+    if installation.otlp_port:
+        _listen(installation.host, installation.otlp_port, "LEEWAY_OTLP_PORT").close()
     http = _listen(installation.host, installation.port, "LEEWAY_PORT")
     try:
         return Ports(http, _listen(installation.host, installation.sql_port, "LEEWAY_SQL_PORT"))
@@ -74,7 +76,6 @@ class Child:
     environment: Mapping[str, str]
     process: asyncio.subprocess.Process | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
-    restarts: int = 0
 
     @property
     def pid(self) -> int:
@@ -152,22 +153,13 @@ class Supervisor:
         os.close(ready_fd)
 
     async def _keep(self, child: Child) -> None:
-        """Start the child, and start it again, later each time, for as long as it dies."""
-        delay = FIRST_BACKOFF_SECONDS
-        while not self._stopping.is_set():
-            born = self._clock.monotonic()
-            code = await self._live_once(child)
-            if self._stopping.is_set():
-                return
-            if self._clock.monotonic() - born > STABLE_SECONDS:
-                delay = FIRST_BACKOFF_SECONDS
-            child.restarts += 1
+        def tell(code: int, wait_seconds: float) -> None:
             self._say(
-                f"{child.name} ended with code {code}; starting it again in {delay:.1f} s "
+                f"{child.name} ended with code {code}; starting it again in {wait_seconds:.1f} s "
                 f"(its log: {self._log_path(child)})"
             )
-            await self._clock.sleep(delay)
-            delay = min(delay * 2, LAST_BACKOFF_SECONDS)
+
+        await keep_alive(lambda: self._live_once(child), self._clock, self._stopping, tell)
 
     async def _live_once(self, child: Child) -> int:
         ready_read, ready_write = os.pipe()
