@@ -11,7 +11,7 @@ from shared.clock import Clock, pause
 from shared.errors import Unavailable
 from shared.log.file import GroupState, Ranges
 from shared.log.folder import Log
-from shared.log.record import DeadLetter, Effect, Handler, Position, Record
+from shared.log.record import DeadLetter, Effect, Handler, Moved, Position, Record
 from shared.metrics import (
     CONSUMED,
     CONSUMER_HALTED,
@@ -88,22 +88,39 @@ class Consumer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop` is set; the batch in hand is finished first."""
-        intent = await self._reload()
-        if intent is not None:
-            records = await self._source.reread(self._topics, intent)
-            await self._settle(records, intent, stop)
+        await self._resume(stop)
         while not stop.is_set() and not self.halted:
-            records, ranges = await self._source.poll(
-                self._topics, self._positions, self._limits.max_records
-            )
+            try:
+                records, ranges = await self._source.poll(
+                    self._topics, self._positions, self._limits.max_records
+                )
+            except Moved:
+                await self._resume(stop)
+                continue
             if records:
                 await self._settle(records, ranges, stop)
             elif ranges:
                 await self._pass_over(ranges)
             self.idle = not records
-            if len(records) < self._limits.max_records // 2:
+            if len(records) < self._limits.max_records // 2 and not self._source.holds_more:
                 await pause(self._clock, self._limits.max_age_seconds, stop)
         self._source.close()
+
+    async def _resume(self, stop: asyncio.Event) -> None:
+        """Take over what is stored; batches that were begun and not ended come first."""
+        while not stop.is_set():
+            try:
+                intent = await self._reload()
+                if intent is None:
+                    return
+                records = await self._source.reread(self._topics, intent)
+            except Moved:
+                continue
+            except Unavailable as error:
+                log.warning("consumer.waiting", group=self.group, reason=error.message)
+                await pause(self._clock, self._limits.last_retry_seconds, stop)
+            else:
+                await self._settle(records, intent, stop)
 
     async def _reload(self) -> Ranges | None:
         state = await self._store.load(self.group)
@@ -126,13 +143,17 @@ class Consumer:
         self._stored_at = self._clock.monotonic()
 
     async def _settle(self, records: Sequence[Record], ranges: Ranges, stop: asyncio.Event) -> None:
-        """Take one batch to its end: done, rejected, or retried until it works or we stop."""
+        """Take one batch to its end: done, rejected, or retried until it works, we stop or it moved."""
         delay = self._limits.first_retry_seconds
-        crashes = 0
+        crashes = tries = 0
         while True:
             try:
+                if tries:
+                    await self._reload()
                 bisect = crashes >= self._limits.crashes_before_bisecting
                 await self._step(records, ranges, one_by_one=bisect)
+            except Moved:
+                return
             except Unavailable as error:
                 log.warning("consumer.retry", group=self.group, reason=error.message)
             except Exception:
@@ -141,11 +162,11 @@ class Consumer:
             else:
                 return
             CONSUMER_RETRIES.labels(self.group).inc()
+            tries += 1
             if stop.is_set():
                 return
             await pause(self._clock, delay, stop)
             delay = min(delay * 2, self._limits.last_retry_seconds)
-            await self._reload()
 
     async def _step(self, records: Sequence[Record], ranges: Ranges, *, one_by_one: bool) -> None:
         fresh, positions = self._screen(records, ranges)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shared.log.file import MINUTE_US
-from shared.log.record import Record
+from shared.log.record import Position, Record
 
 
 class OutboxReader:
@@ -90,6 +90,13 @@ class OutboxReader:
         ):
             steps.setdefault(group, {})[source] = offset
         return steps
+
+    def steps(self, group: str) -> dict[str, Position]:
+        """Where a group that steps in this file has come to in each source."""
+        rows = self._db.execute(
+            "SELECT source, next_offset, seqs FROM positions WHERE grp = ?", (group,)
+        )
+        return {source: Position(offset, json.loads(seqs)) for source, offset, seqs in rows}
 
     def first_offset_since(self, accepted_at_us: int) -> int:
         """The offset of the first record accepted at or after a time; after the last if none was."""

@@ -5,7 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from shared.errors import LeewayError
 from shared.topics import Topic
+
+
+class Moved(LeewayError):
+    """What a group reads has changed hands: the batch in hand is nobody's here, what is stored counts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,265 @@
+"""What every implementation of the log's ports keeps, as one suite; a harness says how each is set up."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from shared.errors import Unavailable
+from shared.log.consumer import Consumer, ConsumerLimits
+from shared.log.record import DeadLetter, Effect, Fact, Handler, Outbox, Record
+from shared.metrics import FACT_GAPS
+from shared.topics import FEEDBACK_RECEIVED, INTERACTION_COMPLETED, USAGE_RATED, Topic
+
+LIMITS = ConsumerLimits(
+    max_records=100,
+    max_age_seconds=0.01,
+    first_retry_seconds=0.01,
+    last_retry_seconds=0.02,
+    max_consecutive_dead_letters=5,
+)
+
+
+def a_fact(n: int, *, tenant: str = "acme", topic: Topic = INTERACTION_COMPLETED) -> Fact:
+    return Fact(topic, tenant, f"00000000-0000-7000-8000-{n:012d}", f"value {n}".encode())
+
+
+class Collecting:
+    """Keeps every record; can be told to fail, to crash on a value, or to reject a value."""
+
+    exact_batches = False
+
+    def __init__(self, done: int) -> None:
+        self.records: list[Record] = []
+        self.batches: list[list[str]] = []
+        self.unavailable = 0
+        self.crash_on: bytes | None = None
+        self.reject: bytes | None = None
+        self.restored: Mapping[str, bytes] = {}
+        self.done = done
+        self.stop = asyncio.Event()
+
+    def restore(self, states: Mapping[str, bytes]) -> None:
+        self.restored = dict(states)
+
+    async def handle(self, records: Sequence[Record]) -> Effect:
+        self.batches.append([r.event_id for r in records])
+        if self.unavailable:
+            self.unavailable -= 1
+            raise Unavailable("not now")
+        if any(r.value == self.crash_on for r in records):
+            raise ValueError("poison")
+        letters = [DeadLetter(r, "no") for r in records if self.reject and self.reject in r.value]
+        self.records += [r for r in records if r not in [x.record for x in letters]]
+        count = str(len(self.records)).encode()
+        if len(self.records) + len(letters) >= self.done:
+            self.stop.set()
+        return Effect(dead_letters=letters, states={"count": count})
+
+
+class Rating(Collecting):
+    """Makes a fact of every record."""
+
+    async def handle(self, records: Sequence[Record]) -> Effect:
+        await super().handle(records)
+        return Effect(facts=[Fact(USAGE_RATED, r.key, r.event_id, b"rated") for r in records])
+
+
+class Dying(Collecting):
+    """A sink that is told of a batch and does not live to tell of its end."""
+
+    exact_batches = True
+
+    async def handle(self, records: Sequence[Record]) -> Effect:
+        self.batches.append([r.event_id for r in records])
+        self.stop.set()
+        raise Unavailable("killed here")
+
+
+class Surviving(Collecting):
+    exact_batches = True
+
+
+class Harness(Protocol):
+    """A log of its own for one test."""
+
+    def outbox(self, name: str = "edge-0") -> AbstractAsyncContextManager[Outbox]:
+        """An open outbox. It is opened again to play a later life of the same process."""
+        ...
+
+    async def run(
+        self,
+        handler: Handler,
+        stop: asyncio.Event,
+        group: str = "g",
+        topics: Sequence[Topic] = (INTERACTION_COMPLETED,),
+    ) -> Consumer:
+        """Let everything accepted arrive, run a consumer in the last opened outbox's process to its end."""
+        ...
+
+    async def dead(self, topic: Topic) -> list[Record]:
+        """The dead letters of a topic."""
+        ...
+
+    def lose(self, seq: int) -> None:
+        """Lose the record with this place in its lane, before anybody has read it."""
+        ...
+
+
+class LogSuite:
+    """Subclasses give the fixture `log`."""
+
+    async def test_records_keep_their_order_and_are_numbered_from_one(self, log: Harness) -> None:
+        handler = Collecting(done=250)
+        async with log.outbox() as outbox:
+            await outbox.append([a_fact(n) for n in range(250)])
+
+            await log.run(handler, handler.stop)
+
+        assert [r.value for r in handler.records] == [f"value {n}".encode() for n in range(250)]
+        assert [r.seq for r in handler.records] == list(range(1, 251))
+        assert {r.key for r in handler.records} == {"acme"}
+
+    async def test_concurrent_appends_are_all_stored_once(self, log: Harness) -> None:
+        handler = Collecting(done=500)
+        async with log.outbox() as outbox:
+            await asyncio.gather(*(outbox.append([a_fact(n)]) for n in range(500)))
+
+            await log.run(handler, handler.stop)
+
+        assert sorted(r.event_id for r in handler.records) == [
+            a_fact(n).event_id for n in range(500)
+        ]
+
+    async def test_a_fact_sent_again_is_accepted_once(self, log: Harness) -> None:
+        handler = Collecting(done=2)
+        async with log.outbox() as outbox:
+            await outbox.append([a_fact(1)])
+            await outbox.append([a_fact(1), a_fact(2)])
+
+            await log.run(handler, handler.stop)
+
+        assert [r.value for r in handler.records] == [b"value 1", b"value 2"]
+
+    async def test_two_tenants_may_choose_the_same_id(self, log: Harness) -> None:
+        handler = Collecting(done=2)
+        async with log.outbox() as outbox:
+            await outbox.append([a_fact(1, tenant="acme"), a_fact(1, tenant="bank")])
+
+            await log.run(handler, handler.stop)
+
+        assert {r.key for r in handler.records} == {"acme", "bank"}
+
+    async def test_a_group_goes_on_where_it_stopped_and_gets_its_state_back(
+        self, log: Harness
+    ) -> None:
+        first, second = Collecting(done=3), Collecting(done=2)
+        async with log.outbox() as outbox:
+            await outbox.append([a_fact(n) for n in range(3)])
+            await log.run(first, first.stop)
+        async with log.outbox() as outbox:
+            await outbox.append([a_fact(n) for n in range(3, 5)])
+
+            await log.run(second, second.stop)
+
+        assert [r.value for r in second.records] == [b"value 3", b"value 4"]
+        assert second.restored == {"count": b"3"}
+
+    async def test_several_producers_are_read_as_one_log(self, log: Harness) -> None:
+        handler = Collecting(done=20)
+        async with log.outbox("edge-0") as one, log.outbox("edge-1") as two:
+            await one.append([a_fact(n) for n in range(10)])
+            await two.append([a_fact(n) for n in range(10, 20)])
+
+            await log.run(handler, handler.stop)
+
+        assert {r.event_id for r in handler.records} == {a_fact(n).event_id for n in range(20)}
+        assert {r.producer for r in handler.records} == {"edge-0", "edge-1"}
+
+    async def test_a_batch_that_is_unavailable_is_tried_again_whole(self, log: Harness) -> None:
+        handler = Collecting(done=3)
+        handler.unavailable = 2
+        async with log.outbox() as outbox:
+            await outbox.append([a_fact(n) for n in range(3)])
+
+            await log.run(handler, handler.stop)
+
+        assert len(handler.batches) == 3
+        assert handler.batches[0] == handler.batches[1] == handler.batches[2]
+        assert len(handler.records) == 3
+
+    async def test_a_record_that_crashes_its_handler_is_found_and_buried_alone(
+        self, log: Harness
+    ) -> None:
+        handler = Collecting(done=3)
+        handler.crash_on = b"value 2"
+        async with log.outbox() as outbox:
+            await outbox.append([a_fact(n) for n in range(4)])
+
+            await log.run(handler, handler.stop)
+            dead = await log.dead(INTERACTION_COMPLETED)
+
+        assert [r.value for r in handler.records] == [b"value 0", b"value 1", b"value 3"]
+        assert [(d.value, d.headers["reason"]) for d in dead] == [
+            (b"value 2", "ValueError: poison")
+        ]
+        assert (dead[0].event_id, dead[0].headers["group"]) == (a_fact(2).event_id, "g")
+
+    async def test_a_group_that_rejects_everything_stops_itself(self, log: Harness) -> None:
+        handler = Collecting(done=1000)
+        handler.reject = b"value"
+        async with log.outbox() as outbox:
+            await outbox.append([a_fact(n) for n in range(8)])
+
+            consumer = await log.run(handler, handler.stop)
+
+        assert consumer.halted
+
+    async def test_effect_and_position_are_stored_together(self, log: Harness) -> None:
+        rating, reading = Rating(done=5), Collecting(done=5)
+        async with log.outbox() as outbox:
+            await outbox.append([a_fact(n) for n in range(5)])
+            await log.run(rating, rating.stop, "billing")
+
+            await log.run(reading, reading.stop, "w", [USAGE_RATED])
+
+        assert [r.value for r in reading.records] == [b"rated"] * 5
+        assert [r.seq for r in reading.records] == [1, 2, 3, 4, 5]
+
+    async def test_an_exact_batch_comes_again_the_same_after_a_kill(self, log: Harness) -> None:
+        dying, surviving = Dying(done=4), Surviving(done=9)
+        async with log.outbox() as outbox:
+            await outbox.append([a_fact(n) for n in range(4)])
+            await log.run(dying, dying.stop)
+            await outbox.append([a_fact(n) for n in range(4, 9)])
+
+            await log.run(surviving, surviving.stop)
+
+        assert surviving.batches[0] == dying.batches[0]
+        assert [r.value for r in surviving.records] == [f"value {n}".encode() for n in range(9)]
+
+    async def test_a_missing_record_is_reported_as_a_gap(self, log: Harness) -> None:
+        first, second = Collecting(done=1), Collecting(done=1)
+        async with log.outbox() as outbox:
+            await outbox.append([a_fact(1)])
+            await log.run(first, first.stop)
+            await outbox.append([a_fact(2), a_fact(3)])
+            log.lose(2)
+            before = gaps("g")
+
+            await log.run(second, second.stop)
+
+        assert gaps("g") - before == 1
+
+    async def test_records_of_other_topics_are_passed_over(self, log: Harness) -> None:
+        handler = Collecting(done=1)
+        async with log.outbox() as outbox:
+            await outbox.append([a_fact(1, topic=FEEDBACK_RECEIVED), a_fact(2)])
+
+            await log.run(handler, handler.stop)
+
+        assert [r.value for r in handler.records] == [b"value 2"]
+
+
+def gaps(group: str) -> float:
+    return float(FACT_GAPS.labels(group)._value.get())
