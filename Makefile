@@ -38,7 +38,7 @@ test: dev ## every test: unit, contract, integration, e2e, chaos, and the SDK's
 check: dev protos-check ## format, lint, types, import contracts, generated code, unit and contract tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy shared services tests benchmarks
+	$(BIN)/mypy shared services tests benchmarks examples
 	cd sdk/python && ../../$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/unit tests/contract
