@@ -1,6 +1,7 @@
 """Claim: a replay of a real hour of calls is stored exactly once, with its token counts and its exact cost.
 
-With `--kill N` that holds although the processes are killed (`kill -9`) N times each in the middle of it.
+With `--kill N` that holds although `edge` and `core` are killed (`kill -9`) N times each in the middle of
+it; the trace is replayed again from its start until the last of them is back.
 Data: the Azure LLM inference trace 2023 (TIMESTAMP, ContextTokens, GeneratedTokens; CC-BY 4.0).
 """
 
@@ -40,11 +41,10 @@ async def replay_and_kill(
     ready, run = stack.ready, str(time.time_ns())
     killer = Killer(stack.folder / "ready.json")
     start = time.monotonic()
-    replayed, kills = await asyncio.gather(
-        Client(ready["url"], ready["api_key"], run).replay(calls),
-        killer.kill(each, calls[-1].after, seed),
-    )
-    seconds = time.monotonic() - start
+    killing = asyncio.create_task(killer.kill(each, calls[-1].after, seed))
+    client = Client(ready["url"], ready["api_key"], run)
+    replayed = await client.replay(calls, enough=lambda: not each or killing.done())
+    seconds, kills = time.monotonic() - start, await killing
     secrets = SecretsFolder(stack.folder / "data")
     operator = Login(ready["sql_url"], secrets.operator_user, secrets.operator_password())
     books = Books(operator, run)
@@ -63,14 +63,15 @@ async def replay_elsewhere(calls: Sequence[Call], url: str, key: str, login: Log
     return Outcome(replayed, seconds, (), audit(replayed.accepted, seen, ()), None)
 
 
-def report(calls: Sequence[Call], outcome: Outcome) -> dict[str, object]:
-    """The figures, as JSON writes them."""
+def report(outcome: Outcome) -> dict[str, object]:
+    """The figures, as JSON writes them; `ok` only if every call was accepted in the end."""
     replayed, verdict = outcome.replayed, outcome.verdict
-    whole = len(replayed.accepted) == len(calls) and not replayed.refused
+    whole = len(replayed.accepted) == replayed.calls
     return {
-        "calls": len(calls),
+        "calls": replayed.calls,
         "accepted": len(replayed.accepted),
         "repeats": replayed.repeats,
+        "refused": dict(replayed.refused),
         "stored": verdict.stored,
         "lost": len(verdict.lost),
         "doubled": len(verdict.doubled),
@@ -82,7 +83,7 @@ def report(calls: Sequence[Call], outcome: Outcome) -> dict[str, object]:
         "cost_usd": str(verdict.cost_usd.normalize()),
         "expected_cost_usd": str(verdict.expected_cost_usd.normalize()),
         "seconds": round(outcome.seconds, 1),
-        "calls_per_second": round(len(calls) / outcome.seconds, 1),
+        "calls_per_second": round(replayed.calls / outcome.seconds, 1),
         "ok": whole and verdict.ok and outcome.accounting is not False,
     }
 
@@ -91,11 +92,11 @@ async def measure(options: argparse.Namespace) -> dict[str, object]:
     calls = trace(options.data, options.speedup, options.limit)
     if options.url:
         login = Login(options.sql, options.sql_user, options.sql_password)
-        return report(calls, await replay_elsewhere(calls, options.url, options.key, login))
+        return report(await replay_elsewhere(calls, options.url, options.key, login))
     with tempfile.TemporaryDirectory() as folder:
         async with a_stack(Path(folder)) as stack:
             outcome = await replay_and_kill(stack, calls, each=options.kill, seed=options.seed)
-    return report(calls, outcome)
+    return report(outcome)
 
 
 def main() -> None:

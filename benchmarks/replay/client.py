@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -18,11 +19,13 @@ PAUSE_SECONDS = 0.05
 class Replayed:
     """What a client knows afterwards: each accepted id with its call, and how often it was let down.
 
-    `repeats` counts the calls that were broken off or answered 503, each made anew as another call.
+    `repeats` counts the calls that were broken off or answered 503, each made anew as another call;
+    `refused` those that were answered otherwise, by status: they are not made again.
     """
 
+    calls: int = 0
     accepted: list[tuple[str, Call]] = field(default_factory=list)
-    refused: int = 0
+    refused: Counter[int] = field(default_factory=Counter)
     repeats: int = 0
 
 
@@ -34,18 +37,29 @@ class Client:
         self._headers = {"x-api-key": key}
         self._run = run
 
-    async def replay(self, calls: Sequence[Call]) -> Replayed:
-        """Send every call at its time, at most `CONCURRENCY` at once."""
-        replayed, gate, start = Replayed(), asyncio.Semaphore(CONCURRENCY), time.monotonic()
+    async def replay(
+        self, calls: Sequence[Call], enough: Callable[[], bool] = lambda: True
+    ) -> Replayed:
+        """Send every call at its time, at most `CONCURRENCY` at once; and all again until it is `enough`."""
+        replayed = Replayed()
         async with aiohttp.ClientSession(headers=self._headers) as session:
+            while True:
+                await self._once(session, calls, replayed)
+                if enough():
+                    return replayed
 
-            async def send(call: Call) -> None:
-                await asyncio.sleep(max(0.0, start + call.after - time.monotonic()))
-                async with gate:
-                    await self._insist(session, call, replayed)
+    async def _once(
+        self, session: aiohttp.ClientSession, calls: Sequence[Call], replayed: Replayed
+    ) -> None:
+        gate, start = asyncio.Semaphore(CONCURRENCY), time.monotonic()
 
-            await asyncio.gather(*(send(call) for call in calls))
-        return replayed
+        async def send(call: Call) -> None:
+            await asyncio.sleep(max(0.0, start + call.after - time.monotonic()))
+            async with gate:
+                await self._insist(session, call, replayed)
+
+        await asyncio.gather(*(send(call) for call in calls))
+        replayed.calls += len(calls)
 
     async def _insist(self, session: aiohttp.ClientSession, call: Call, replayed: Replayed) -> None:
         """Make the call until it is answered; one without a whole answer was not accepted."""
@@ -59,10 +73,10 @@ class Client:
                 replayed.accepted.append((interaction_id, call))
                 return
             if status != 503:
-                break
+                replayed.refused[status] += 1
+                return
             replayed.repeats += 1
             await asyncio.sleep(PAUSE_SECONDS)
-        replayed.refused += 1
 
     async def _ask(self, session: aiohttp.ClientSession, call: Call) -> tuple[int, str]:
         """The status and the interaction's id, once the whole body is here."""

@@ -39,7 +39,7 @@ class Killer:
         self._ready_file = ready_file
 
     async def kill(self, each: int, seconds: float, seed: int) -> list[Gone]:
-        """Kill so many of each kind within some seconds, or soon after when recoveries take longer."""
+        """Kill so many of each kind within some seconds, or later when recoveries take longer."""
         start = time.monotonic()
         plan = moments(each, seconds, seed)
         rounds = await asyncio.gather(
