@@ -117,6 +117,7 @@ class Process:
                 password=secrets.operator_password(),
             ),
             group=group,
+            tls=self._installation.tls,
         )
         return host, Follower(REGISTRY_CHANGED, self._log(), apply, self._clock)
 

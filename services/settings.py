@@ -1,15 +1,17 @@
 """The installation's own settings: where its data lies, and the ports it answers on."""
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from shared.rpc.tls import TlsFiles
 from shared.settings import ServiceSettings
 
 
 class Installation(ServiceSettings):
-    """Prefix `LEEWAY_`. Port 0 picks a free port."""
+    """Prefix `LEEWAY_`. Port 0 picks a free port; certificates are given whole (see `leeway certs`)."""
 
     model_config = SettingsConfigDict(env_prefix="LEEWAY_", frozen=True, extra="ignore")
 
@@ -22,6 +24,23 @@ class Installation(ServiceSettings):
     edge_workers: int = Field(default=1, ge=1, le=64)
     log_synchronous: str = Field(default="NORMAL", pattern="^(NORMAL|FULL)$")
     drain_seconds: float = Field(default=30.0, gt=0)
+    tls_ca: Path | None = None  # whom to trust
+    tls_cert: Path | None = None  # who this process is
+    tls_key: Path | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        given = [path is not None for path in (self.tls_ca, self.tls_cert, self.tls_key)]
+        if any(given) and not all(given):
+            raise ValueError("LEEWAY_TLS_CA, LEEWAY_TLS_CERT and LEEWAY_TLS_KEY belong together")
+        return self
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """The files of this process's certificate, or None: then gRPC is plain."""
+        if self.tls_ca is None or self.tls_cert is None or self.tls_key is None:
+            return None
+        return TlsFiles(self.tls_ca, self.tls_cert, self.tls_key)
 
     @property
     def config_path(self) -> Path | None:

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from services.cli import alerts, doctor, keys, tenants
+from services.cli.certs import certs
 from services.cli.sql import sql
 from services.cli.up import up
 from shared.errors import Invalid, LeewayError
@@ -17,6 +18,7 @@ app = typer.Typer(
 )
 app.command()(up)
 app.command()(sql)
+app.command()(certs)
 app.add_typer(doctor.app, name="doctor")
 app.add_typer(keys.app, name="keys")
 app.add_typer(tenants.app, name="tenants")

@@ -1,11 +1,12 @@
 """The gRPC channel to a service: connected at its first call, kept alive, and patient within a budget."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import grpc
+from grpc.aio import UnaryUnaryClientInterceptor
 
 from shared.rpc.tls import TlsFiles, channel_credentials
 
@@ -46,47 +47,46 @@ class Retries:
     refund: float = 0.1
 
 
-def rpc_channel(
-    peer: Peer, now: datetime, *, long_calls: Sequence[str] = (), retries: Retries | None = None
-) -> grpc.aio.Channel:
+def rpc_channel(peer: Peer, now: datetime, *, retries: Retries | None = None) -> grpc.aio.Channel:
     """A channel to the peer; it connects at the first call. Raises `Invalid` for wrong certificates.
 
-    Every call ends after `CALL_SECONDS` or earlier, but `long_calls` ("package.Service/Method"), which
-    bring their own deadline.
+    A call with one reply ends after `CALL_SECONDS` unless its caller says otherwise; for a stream the
+    caller must say, or the server refuses it.
     """
-    options = [
-        ("grpc.service_config", service_config(retries or Retries(), long_calls)),
-        ("grpc.enable_retries", 1),
-        *_KEEPALIVE,
-    ]
+    options = [("grpc.service_config", service_config(retries or Retries())), *_KEEPALIVE]
+    interceptors: Any = [_Deadline()]
     if peer.tls is None:
-        return grpc.aio.insecure_channel(peer.address, options=options)
+        return grpc.aio.insecure_channel(peer.address, options, interceptors=interceptors)
     # Who answers is decided by the service's name in its certificate, wherever it runs.
-    named = [("grpc.ssl_target_name_override", peer.name)]
+    options.append(("grpc.ssl_target_name_override", peer.name))
     credentials = channel_credentials(peer.tls.read(now))
-    return grpc.aio.secure_channel(peer.address, credentials, options=[*options, *named])
+    return grpc.aio.secure_channel(peer.address, credentials, options, interceptors=interceptors)
 
 
-def service_config(retries: Retries, long_calls: Sequence[str]) -> str:
-    """gRPC's service config: default deadline, retries and their budget, all addresses in turn."""
-    long_names = [
-        dict(zip(("service", "method"), call.split("/"), strict=True)) for call in long_calls
-    ]
-    every = {
-        "name": [{}],
-        "timeout": f"{CALL_SECONDS}s",
-        "retryPolicy": {
-            "maxAttempts": retries.attempts,
-            "initialBackoff": f"{retries.first_seconds}s",
-            "maxBackoff": f"{retries.last_seconds}s",
-            "backoffMultiplier": 2,
-            "retryableStatusCodes": ["UNAVAILABLE"],
-        },
+def service_config(retries: Retries) -> str:
+    """gRPC's service config: retries and their budget, and every address of the peer in turn."""
+    policy = {
+        "maxAttempts": retries.attempts,
+        "initialBackoff": f"{retries.first_seconds}s",
+        "maxBackoff": f"{retries.last_seconds}s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE"],
     }
     return json.dumps(
         {
-            "methodConfig": [every, *([{"name": long_names}] if long_names else [])],
+            "methodConfig": [{"name": [{}], "retryPolicy": policy}],
             "retryThrottling": {"maxTokens": retries.budget, "tokenRatio": retries.refund},
             "loadBalancingConfig": [{"round_robin": {}}],
         }
     )
+
+
+class _Deadline(UnaryUnaryClientInterceptor):  # type: ignore[type-arg] # generic in the stubs alone
+    """Sets the deadline here: the timeout of a service config is never told to the server."""
+
+    async def intercept_unary_unary(
+        self, continuation: Any, client_call_details: Any, request: object
+    ) -> Any:
+        if client_call_details.timeout is None:
+            client_call_details = client_call_details._replace(timeout=CALL_SECONDS)
+        return await continuation(client_call_details, request)

@@ -52,7 +52,7 @@ def error_of(failure: grpc.aio.AioRpcError, peer: str) -> LeewayError:
         return Denied(f"{peer}: {details}", authenticate=True)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return Unavailable(f"{peer} did not answer in time.")
-    if "failed to connect" in details:
+    if "last error:" in details:  # no connection, and why
         return Unavailable(f"{peer} cannot be reached: {_handshake(details) or details}.")
     category = _CATEGORIES.get(code, Unavailable)
     return category(f"{peer}: {details or code.name}")
