@@ -125,10 +125,13 @@ class Consumer:
     async def _reload(self) -> Ranges | None:
         state = await self._store.load(self.group)
         self._positions = dict(state.positions)
+        self._restore(state.states)
+        return state.intent
+
+    def _restore(self, states: Mapping[str, bytes]) -> None:
         restore = getattr(self._handler, "restore", None)
         if restore is not None:
-            restore(state.states)
-        return state.intent
+            restore(states)
 
     async def _pass_over(self, ranges: Ranges) -> None:
         """Move past records of other topics; storing that is urgent to nobody but the trimmer."""
@@ -205,17 +208,26 @@ class Consumer:
     async def _handle(self, records: Sequence[Record], *, one_by_one: bool) -> Effect:
         if not one_by_one:
             return await self._handler.handle(records)
-        effects = [await self._isolate(record) for record in records]
+        effects: list[Effect] = []
+        for record in records:
+            effects.append(await self._isolate(record, effects))
         return _joined(effects)
 
-    async def _isolate(self, record: Record) -> Effect:
-        """Handle one record alone; if it alone makes the handler crash, it is the poison."""
+    async def _isolate(self, record: Record, before: Sequence[Effect]) -> Effect:
+        """Handle one record alone; if it alone makes the handler crash, it is the poison.
+
+        A crash may leave the handler's state half changed: the next record finds what is stored and what
+        the effects `before` made of it.
+        """
         try:
             return await self._handler.handle([record])
         except Unavailable:
             raise
         except Exception as error:
             log.exception("consumer.poison", group=self.group, lane=record.lane, seq=record.seq)
+            stored = (await self._store.load(self.group)).states
+            states = {**stored, **_joined(before).states}
+            self._restore({name: blob for name, blob in states.items() if blob is not None})
             return Effect(dead_letters=[DeadLetter(record, f"{type(error).__name__}: {error}")])
 
     def _weigh(self, dead_letters: Sequence[DeadLetter], handled: int) -> None:

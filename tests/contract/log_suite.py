@@ -65,6 +65,18 @@ class Rating(Collecting):
         return Effect(facts=[Fact(USAGE_RATED, r.key, r.event_id, b"rated") for r in records])
 
 
+class Counting(Collecting):
+    """Counts records before it looks at them: a crash leaves its count ahead of what is stored."""
+
+    def restore(self, states: Mapping[str, bytes]) -> None:
+        self.counted = int(states.get("counted", b"0"))
+
+    async def handle(self, records: Sequence[Record]) -> Effect:
+        self.counted += len(records)
+        await super().handle(records)
+        return Effect(states={"counted": str(self.counted).encode()})
+
+
 class Dying(Collecting):
     """A sink that is told of a batch and does not live to tell of its end."""
 
@@ -204,6 +216,19 @@ class LogSuite:
             (b"value 2", "ValueError: poison")
         ]
         assert (dead[0].event_id, dead[0].headers["group"]) == (a_fact(2).event_id, "g")
+
+    async def test_a_crash_leaves_no_mark_on_the_state_that_later_records_find(
+        self, log: Harness
+    ) -> None:
+        handler = Counting(done=4)
+        handler.crash_on = b"value 2"
+        async with log.outbox() as outbox:
+            await outbox.append([a_fact(n) for n in range(5)])
+
+            await log.run(handler, handler.stop)
+
+        assert [r.value for r in handler.records] == [f"value {n}".encode() for n in (0, 1, 3, 4)]
+        assert handler.counted == 4
 
     async def test_a_group_that_rejects_everything_stops_itself(self, log: Harness) -> None:
         handler = Collecting(done=1000)
