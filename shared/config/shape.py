@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from shared.config import Config, ModelConfig, PriceConfig, ProviderConfig, RouteConfig
 from shared.config.alerts import channel_of, rule_of
 from shared.config.document import Value
-from shared.config.kinds import DECIMAL, FLAG, LINE, NAME, NETWORK, URL, choice, matching, whole
+from shared.config.kinds import DECIMAL, FLAG, LINE, NAME, NETWORK, URL, choice, whole
 from shared.config.reading import Reading
 from shared.config.section import Section
 from shared.config.tenants import FIRST_TENANT, tenant_of
+from shared.prices.classes import CLASSES
 
 DEMO = "demo"
 DEMO_PROVIDER = ProviderConfig(name=DEMO, kind=DEMO)
@@ -16,7 +17,7 @@ DEMO_MODEL = ModelConfig(name=DEMO, routes=(RouteConfig(provider=DEMO, model=DEM
 
 _PROVIDER_KIND = choice("openai", "anthropic", DEMO)
 _WEIGHT = whole(1, 1_000_000)
-_TOKEN_CLASS = matching(r"[a-z][a-z0-9_]{0,31}", "a class of tokens like fresh_input or output")
+_TOKEN_CLASS = choice(*CLASSES)
 
 
 def config_of(root: Section) -> Config:

@@ -6,31 +6,19 @@ from datetime import datetime
 from decimal import Decimal
 
 from shared.prices.book import Book, NoPrice, Quote, Step
+from shared.prices.classes import INPUT_CLASSES
 from shared.prices.exact import EXACT, cost_usd, total
-from shared.prices.usage.counts import Metered, Quantity, UsageDoubtful, UsageMissing
-from shared.prices.usage.dialects import OUTPUT_UNKNOWN, dialect_of, meter
+from shared.prices.usage.counts import (
+    OUTPUT_UNKNOWN,
+    Metered,
+    Quantity,
+    UsageDoubtful,
+    UsageMissing,
+)
+from shared.prices.usage.dialects import dialect_of, meter
 
 # A provider's own figure is taken within this factor of the list, and else reviewed by people.
 REPORTED_BAND = 4
-
-# In the order in which they stand in a prompt: what is cached comes first.
-INPUT_CLASSES = (
-    "cache_read",
-    "cache_read_audio",
-    "cache_read_image",
-    "cache_read_video",
-    "cache_read_document",
-    "cache_write_5m",
-    "cache_write_30m",
-    "cache_write_1h",
-    "cache_write_12h",
-    "fresh_input",
-    "audio_in",
-    "image_in",
-    "video_in",
-    "document_in",
-    "tool_input",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +153,15 @@ def _listed(quote: Quote, metered: Metered) -> Rating:
         else:
             costs[token_class] = cost
             price_ids[token_class] = price_id
-    status = "partial" if metered.partial else "priced"
-    return Rating(status, metered.partial, total([*costs.values()]), tokens, costs, price_ids)
+    partial = _matters(metered.partial, quote)
+    status = "partial" if partial else "priced"
+    return Rating(status, partial, total([*costs.values()]), tokens, costs, price_ids)
+
+
+def _matters(partial: str, quote: Quote) -> str:
+    """Why the usage is partial, if that can change the cost: an embedding has no output to be billed."""
+    no_output = quote.rate("output", quote.steps[0]) is None
+    return "" if partial == OUTPUT_UNKNOWN and no_output else partial
 
 
 def _with_same_rates(quote: Quote, metered: Metered) -> Mapping[str, Quantity]:
@@ -217,6 +212,8 @@ def _marginal_portions(
 
 def _reported(reported: Decimal, listed: Rating) -> Rating:
     """The provider's own figure, when it is near enough to the list to be believed."""
+    if not listed.tokens:
+        return _as_reported(reported, {}, "unchecked:no_counts")
     by_list = listed.cost_usd or Decimal(0)
     low, high = EXACT.multiply(reported, REPORTED_BAND), EXACT.multiply(by_list, REPORTED_BAND)
     if low < by_list or reported > high:

@@ -34,9 +34,7 @@ def installed_book(config: Config, seed: Seed | None = None) -> Book:
     """The book of an installation: the seed, its upstreams' names, and its own prices over both."""
     seed = seed or read_seed()
     upstreams = {
-        provider.name: known
-        for provider in config.providers
-        if (known := _provider_behind(provider, seed.hosts))
+        provider.name: _provider_behind(provider, seed.hosts) for provider in config.providers
     }
     names = Names(
         providers={**seed.names.providers, **upstreams},
@@ -64,10 +62,10 @@ def read_seed(path: Path = SEED) -> Seed:
 
 
 def _provider_behind(provider: ProviderConfig, hosts: Mapping[str, str]) -> str:
-    """The book's name of an upstream; empty for a server of one's own, which has no list price."""
+    """The book's name of an upstream; a server of one's own has no list price, whatever it is called."""
     if not provider.base_url:
         return provider.kind
-    return hosts.get(urlsplit(provider.base_url).hostname or "", "")
+    return hosts.get(urlsplit(provider.base_url).hostname or "", f"own/{provider.name}")
 
 
 def _contract(price: PriceConfig) -> Contract:

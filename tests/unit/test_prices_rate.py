@@ -285,3 +285,22 @@ def test_an_output_that_was_never_told_is_estimated_and_flagged() -> None:
         "output_estimated",
         "0.0035",
     )
+
+
+def test_an_answer_that_nobody_counted_is_no_part_of_an_embeddings_cost() -> None:
+    usage = {"gen_ai.usage.input_tokens": 1000}
+    embedding = a_sheet(steps=(Step(0, {"fresh_input": Decimal("0.02")}),))
+
+    chat, embedded = (
+        rated(Book([sheet]), usage, dialect="otel") for sheet in (a_sheet(), embedding)
+    )
+
+    assert (chat.status, chat.reason, cost(chat)) == ("partial", "output_unknown", "0.0025")
+    assert (embedded.status, embedded.reason, cost(embedded)) == ("priced", "", "0.00002")
+
+
+def test_a_span_that_names_only_its_cost_is_reported_and_unchecked() -> None:
+    rating = rated(Book([a_sheet()]), {"gen_ai.usage.cost": 0.02}, dialect="otel")
+
+    assert (rating.status, rating.reason) == ("reported", "unchecked:no_counts")
+    assert cost(rating) == "0.02"

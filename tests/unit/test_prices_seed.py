@@ -9,6 +9,7 @@ import pytest
 from shared.config import Config, PriceConfig, ProviderConfig
 from shared.errors import Invalid
 from shared.prices.book import Book, NoPrice
+from shared.prices.classes import CLASSES
 from shared.prices.exact import decimal_places, decimal_text
 from shared.prices.rate import rate
 from shared.prices.seed import MAX_RATE_DECIMALS, SEED, installed_book, read_seed
@@ -119,6 +120,22 @@ def test_an_upstream_has_list_prices_when_it_is_the_provider_itself(
     book = installed(providers=(ProviderConfig("main", kind, base_url),))
 
     assert book.knows("main", "gpt-4o") is known
+
+
+def test_a_server_of_ones_own_has_no_list_price_even_when_it_is_called_like_a_vendor() -> None:
+    own = ProviderConfig("openai", "openai", "http://vllm.example/v1")
+    agreed = PriceConfig("openai", "llama", {"fresh_input": Decimal(1), "output": Decimal(2)})
+
+    book = installed(providers=(own,), prices=(agreed,))
+
+    assert not book.knows("openai", "gpt-4o")
+    assert book.knows("openai", "llama")
+
+
+def test_every_class_of_the_book_is_one_that_a_usage_is_split_into() -> None:
+    in_book = {name for sheet in FROZEN.sheets for step in sheet.steps for name in step.rates}
+
+    assert in_book <= set(CLASSES)
 
 
 def test_an_installations_price_wins_over_the_book() -> None:

@@ -22,6 +22,12 @@ def refusal(dialect: str, usage: object) -> str:
     return refused.value.reason
 
 
+def missing(dialect: str, usage: object) -> str:
+    with pytest.raises(UsageMissing) as refused:
+        meter(json.dumps(usage), dialect)
+    return refused.value.reason
+
+
 def test_openai_details_are_parts_of_their_side() -> None:
     usage = {
         **CHAT,
@@ -297,6 +303,36 @@ def test_otel_input_is_already_the_whole() -> None:
         "cache_write_5m": 1253,
         "output": 7,
     }
+
+
+IN, OUT = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
+TOTAL, COST = "gen_ai.usage.total_tokens", "gen_ai.usage.cost"
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens", "partial"),
+    [
+        ({IN: 9}, {"fresh_input": 9}, "output_unknown"),
+        ({OUT: 4}, {"output": 4}, "input_unknown"),
+        ({IN: 9, TOTAL: 13}, {"fresh_input": 9, "output": 4}, ""),
+        ({OUT: 4, TOTAL: 13}, {"fresh_input": 9, "output": 4}, ""),
+        ({IN: 9, OUT: 0, COST: 0.5}, {"fresh_input": 9}, ""),
+    ],
+)
+def test_otel_never_takes_a_side_that_nobody_counted_for_nothing(
+    usage: dict[str, object], tokens: dict[str, int], partial: str
+) -> None:
+    read = metered("otel", usage)
+
+    assert (read.tokens, read.partial, read.reported_usd) == (tokens, partial, None)
+
+
+def test_otel_without_counts_has_the_spans_own_cost_or_no_usage() -> None:
+    alone = metered("otel", {COST: 0.02})
+
+    assert (alone.tokens, alone.reported_usd) == ({}, Decimal("0.02"))
+    assert missing("otel", {"gen_ai.usage.unknown": 1}) == "no_counts"
+    assert refusal("otel", {IN: 9, TOTAL: 8}) == "subset_exceeds_parent"
 
 
 @pytest.mark.parametrize(

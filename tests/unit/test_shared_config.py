@@ -305,6 +305,7 @@ def test_a_whole_key_must_be_well_formed(file: File) -> None:
         ("alerts: {channels: [{name: c, kind: log}], rules: [{name: r, when: spend, channels: [c]}]}", "1: alerts.rules[0].threshold: is required: the number that spend must pass."),
         ("alerts: {rules: [{name: r, when: detection, channels: [c]}]}", "1: alerts.rules[0].channels[0]: there is no channel 'c'."),
         ("alerts: {channels: [{name: c, kind: log, colour: red}]}", "1: alerts.channels[0].colour: there is no such key (there is: kind, name)."),
+        ("prices: [{provider: p, model: m, rates_per_million_usd: {input: 3}}]", "1: prices[0].rates_per_million_usd.input: expected one of cache_read, cache_read_audio, cache_read_image, cache_read_video, cache_read_document, cache_write_5m, cache_write_30m, cache_write_1h, cache_write_12h, fresh_input, audio_in, image_in, video_in, document_in, tool_input, output, reasoning, audio_out, image_out, video_out, audio_seconds, file_search, web_search, not 'input'."),
         ("prices: [{provider: p, model: m, rates_per_million_usd: {output: 1e-20}}]", "1: prices[0].rates_per_million_usd.output: expected a number of zero or more with at most 12 decimals, not '1e-20'."),
         ("providrs: []", "1: providrs: there is no such key; did you mean 'providers'?"),
         ("demo: true\ndemo: true", "2: demo: this key is given twice."),

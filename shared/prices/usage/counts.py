@@ -16,6 +16,10 @@ MAX_REPORTED_USD = 1_000_000
 USD_DECIMALS = 18
 QUANTITY_DECIMALS = 6
 
+# Why a usage is partial: what is missing is billed, and nobody counted it.
+OUTPUT_UNKNOWN = "output_unknown"
+INPUT_UNKNOWN = "input_unknown"
+
 
 class UsageDoubtful(Exception):
     """The usage contradicts itself or is malformed: it must not be priced. `reason` says why."""
@@ -39,7 +43,7 @@ class Metered:
 
     `tokens` are the quantities by class, disjoint and without zeros. `tiers` are the service tiers and
     other price keys that the usage itself names. `reported_usd` is the provider's own figure for the
-    call. `partial` says why the output is not fully known. `same_rate` declares a class to be billed
+    call. `partial` says what is not fully known. `same_rate` declares a class to be billed
     as another one wherever the book has no row of its own for it.
     """
 

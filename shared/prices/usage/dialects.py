@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from shared.prices.classes import OUTPUT_CLASSES
 from shared.prices.exact import read_json
 from shared.prices.usage import (
     anthropic,
@@ -14,11 +15,13 @@ from shared.prices.usage import (
     otel,
     streams,
 )
-from shared.prices.usage.counts import Counts, Metered, UsageDoubtful, UsageMissing
-
-OUTPUT_UNKNOWN = "output_unknown"
-
-_OUTPUT_CLASSES = frozenset({"output", "reasoning", "audio_out", "image_out", "video_out"})
+from shared.prices.usage.counts import (
+    OUTPUT_UNKNOWN,
+    Counts,
+    Metered,
+    UsageDoubtful,
+    UsageMissing,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ def _cut_off(metered: Metered, rules: Dialect) -> Metered:
     """What is certain of an answer that did not end: its input, and the output seen so far if it is counted."""
     if not rules.placeholder_output:
         return replace(metered, partial="output_incomplete")
-    kept = {name: n for name, n in metered.tokens.items() if name not in _OUTPUT_CLASSES}
+    kept = {name: n for name, n in metered.tokens.items() if name not in OUTPUT_CLASSES}
     return replace(metered, tokens=kept, partial=OUTPUT_UNKNOWN)
 
 
