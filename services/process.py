@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -18,6 +18,7 @@ from leeway_pb.v1.registry_pb2 import RegistryChanged
 
 from services.placement import GROUPS, build_apps
 from services.settings import Installation
+from shared.arrival import Arrival
 from shared.clock import Clock, SystemClock
 from shared.config.loader import load_config
 from shared.lifecycle import App, ClickHouseAddress, Host, Running
@@ -28,6 +29,7 @@ from shared.log.follow import Follower
 from shared.log.outbox import SqliteOutbox
 from shared.log.record import Handler, Record
 from shared.log.trim import Trimmer
+from shared.operations import OperationsPort
 from shared.secrets_folder import SecretsFolder
 from shared.server import Server, http_app
 from shared.topics import REGISTRY_CHANGED, Topic
@@ -74,8 +76,13 @@ class Process:
                 *build_apps(self._placement.services, host),
             ]
             running = Running(apps)
+
+            def ready() -> bool:
+                return follower.caught_up.is_set() and all(app.ready() for app in apps)
+
+            await stack.enter_async_context(self._operations(ready))
             await running.start()
-            server = self._server(apps, follower)
+            server = self._server(apps, ready)
             serving = asyncio.create_task(self._serve(server))
             await self._until_stopped(apps, follower, running)
             server.drain()
@@ -128,14 +135,22 @@ class Process:
         trimmer = Trimmer(self._placement.name, outbox, self._log(), GROUPS, self._clock)
         return App("platform", tasks=[follower.run, trimmer.run])
 
-    def _server(self, apps: Sequence[App], follower: Follower) -> Server:
+    def _operations(self, ready: Callable[[], bool]) -> OperationsPort:
+        installation = self._installation
+        return OperationsPort(
+            self._placement.name,
+            installation.data / "operations",
+            (installation.operations_host, installation.operations_port),
+            ready,
+        )
+
+    def _server(self, apps: Sequence[App], ready: Callable[[], bool]) -> Server:
         routes = [route for app in apps for route in app.routes]
-
-        def ready() -> bool:
-            return follower.caught_up.is_set() and all(app.ready() for app in apps)
-
-        drain = self._installation.drain_seconds
-        return Server(http_app(routes, ready), drain_seconds=drain)
+        installation = self._installation
+        arrival = Arrival(installation.header_seconds, installation.body_seconds)
+        return Server(
+            http_app(routes, ready), drain_seconds=installation.drain_seconds, arrival=arrival
+        )
 
     async def _serve(self, server: Server) -> None:
         if self._placement.listen_fd is not None:

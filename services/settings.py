@@ -24,6 +24,10 @@ class Installation(ServiceSettings):
     edge_workers: int = Field(default=1, ge=1, le=64)
     log_synchronous: str = Field(default="NORMAL", pattern="^(NORMAL|FULL)$")
     drain_seconds: float = Field(default=30.0, gt=0)
+    header_seconds: float = Field(default=10.0, gt=0)  # for a client to send a request's headers
+    body_seconds: float = Field(default=60.0, gt=0)  # and then its body
+    operations_host: str = "127.0.0.1"
+    operations_port: int = Field(default=0, ge=0, le=65535)  # of each process: 0 where several live
     tls_ca: Path | None = None  # whom to trust
     tls_cert: Path | None = None  # who this process is
     tls_key: Path | None = None

@@ -125,6 +125,11 @@ def _status(error: LeewayError) -> tuple[int, str]:
             return 500, "server_error"
 
 
+async def on_client_left(_: Request, __: Exception) -> Response:
+    """Starlette's exception handler for a client that left while it sent its body: nobody is told."""
+    return Response(status_code=499)
+
+
 async def on_leeway_error(_: Request, error: Exception) -> Response:
     """Starlette's exception handler for the whole tree; register it once per HTTP server."""
     assert isinstance(error, LeewayError)

@@ -10,9 +10,16 @@ CONSUMER_RETRIES = Counter("leeway_consumer_retries", "Batches tried again.", ["
 CONSUMER_HALTED = Gauge(
     "leeway_consumer_halted", "1 when too many rejections stopped it.", ["group"]
 )
-HTTP_REQUESTS = Counter("leeway_http_requests", "Requests answered.", ["route", "status"])
+HTTP_REQUESTS = Counter(
+    "leeway_http_requests",
+    "Requests by route template and status class.",
+    ["route", "method", "status"],
+)
 HTTP_SECONDS = Histogram(
-    "leeway_http_request_seconds", "Time to the last byte, seconds.", ["route"]
+    "leeway_http_request_seconds",
+    "Time to the last byte, seconds.",
+    ["route", "method"],
+    buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300),
 )
 ALERTS_CHANGED = Counter(
     "leeway_alerts_changed", "Alerts fired, repeated, resolved.", ["change", "severity"]

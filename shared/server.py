@@ -5,19 +5,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import uvicorn
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from shared.arrival import Arrival, ArrivalConfig
+from shared.clock import SystemClock
 from shared.errors import Invalid, LeewayError
-from shared.http import error_response, on_leeway_error
+from shared.http import error_response, on_client_left, on_leeway_error
+from shared.measured import Measured
 
 
 def http_app(routes: Sequence[BaseRoute], ready: Callable[[], bool]) -> Starlette:
-    """The routes, with health, readiness and metrics, and every error in one format."""
+    """The routes, with health and readiness, every request counted and every error in one format."""
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -25,17 +28,15 @@ def http_app(routes: Sequence[BaseRoute], ready: Callable[[], bool]) -> Starlett
     async def readyz(_: Request) -> Response:
         return PlainTextResponse("ready\n") if ready() else PlainTextResponse("starting\n", 503)
 
-    async def metrics(_: Request) -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
     own = [
         Route("/healthz", healthz),
         Route("/readyz", readyz),
-        Route("/metrics", metrics),
     ]
     return Starlette(
         routes=[*own, *routes],
+        middleware=[Middleware(Measured, clock=SystemClock())],
         exception_handlers={
+            ClientDisconnect: on_client_left,
             LeewayError: on_leeway_error,
             HTTPException: _on_http_exception,
             500: _on_crash,
@@ -46,17 +47,19 @@ def http_app(routes: Sequence[BaseRoute], ready: Callable[[], bool]) -> Starlett
 class Server(uvicorn.Server):
     """Uvicorn that leaves signals to the process: `drain` ends it, in-flight requests first."""
 
-    def __init__(self, app: Starlette, *, drain_seconds: float) -> None:
+    def __init__(
+        self, app: Starlette, *, drain_seconds: float, arrival: Arrival | None = None
+    ) -> None:
         super().__init__(
-            uvicorn.Config(
+            ArrivalConfig(
                 app,
+                arrival or Arrival(),
                 lifespan="off",
                 log_config=None,
                 access_log=False,
                 server_header=False,
                 date_header=False,
                 timeout_graceful_shutdown=int(drain_seconds),
-                h11_max_incomplete_event_size=64 * 1024,
             )
         )
 

@@ -1,6 +1,5 @@
 """The HTTP routes: who calls, what they ask, and how they are answered. Bare ASGI on the hot path."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -31,10 +30,9 @@ Reader = Callable[[Body], Request]
 
 @dataclass(frozen=True, slots=True)
 class DoorLimits:
-    """How much a request may hold, and how long a client may take to send it and to be answered."""
+    """How much a request may hold, and how long a client may take to be answered."""
 
     max_body_bytes: int
-    body_seconds: float
     client_idle_seconds: float
 
 
@@ -91,16 +89,7 @@ class CallRoute:
                 code="unsupported_encoding",
                 status=415,
             )
-        limits = self._door.limits
-        try:
-            async with asyncio.timeout(limits.body_seconds):
-                return await read_body(http, limits.max_body_bytes)
-        except TimeoutError as fault:
-            raise Invalid(
-                f"The body did not arrive within {limits.body_seconds:g} seconds.",
-                code="body_timeout",
-                status=408,
-            ) from fault
+        return await read_body(http, self._door.limits.max_body_bytes)
 
 
 class ModelList:

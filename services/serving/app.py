@@ -30,7 +30,6 @@ def build(settings: Settings, host: Host) -> App:
     in_flight = InFlight(journal.recover)
     limits = DoorLimits(
         max_body_bytes=settings.max_body_bytes,
-        body_seconds=settings.body_seconds,
         client_idle_seconds=settings.client_idle_seconds,
     )
     door = Door(calls, in_flight, host.live, host.clock, limits)

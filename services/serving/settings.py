@@ -14,7 +14,6 @@ class Settings(ServiceSettings):
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
     max_reply_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
     max_event_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
-    body_seconds: float = Field(default=30.0, gt=0)  # for a client to send its request
     client_idle_seconds: float = Field(default=60.0, gt=0)  # for a client to take what it is sent
     max_attempts: int = Field(default=3, ge=1, le=20)
     upstream_connect_seconds: float = Field(default=10.0, gt=0)
