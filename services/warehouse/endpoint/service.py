@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import structlog
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -25,6 +26,9 @@ from services.warehouse.faults import (
 from services.warehouse.gate.admission import Gate
 from services.warehouse.gate.tables import FORMATS
 from services.warehouse.users import User, Users
+from shared.clock import SystemClock
+from shared.http import on_client_left
+from shared.measured import Measured
 
 log = structlog.get_logger()
 
@@ -55,7 +59,9 @@ class SqlInterface:
                 Route("/replicas_status", _fine),
                 Route("/", self._root, methods=methods),
                 Route("/query", self._root, methods=methods),
-            ]
+            ],
+            middleware=[Middleware(Measured, clock=SystemClock())],
+            exception_handlers={ClientDisconnect: on_client_left},
         )
 
     async def _root(self, request: Request) -> Response:
