@@ -1,4 +1,4 @@
-"""What integration tests stand on: one PostgreSQL server, started when a test first asks for it."""
+"""What integration tests stand on: one PostgreSQL server and one Kafka broker, started when first asked for."""
 
 import asyncio
 import itertools
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.local.postgres import a_postgres
 from shared.database import sqlite_url
+from tests.brokers import Broker, a_broker
 
 NewDatabase = Callable[[], str]
 
@@ -43,3 +44,10 @@ def control_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return sqlite_url(tmp_path / "control.db")
     new_database: NewDatabase = request.getfixturevalue("postgresql")
     return new_database()
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A Kafka broker that lives as long as the tests; each test names its topics with a prefix."""
+    with a_broker(tmp_path_factory.mktemp("broker") / "data") as running:
+        yield running

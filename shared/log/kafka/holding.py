@@ -1,0 +1,143 @@
+"""What a member of a group holds between two changes of the group, and how it takes hold of it."""
+
+import asyncio
+import json
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+import structlog
+from aiokafka import AIOKafkaConsumer
+from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
+
+from shared.errors import Rejected
+from shared.log.file import Ranges
+from shared.log.kafka.cluster import Cluster
+from shared.log.kafka.message import record_of, stray_of
+from shared.log.kafka.reading import Span, read_spans
+from shared.log.kafka.seat import Seat
+from shared.log.kafka.topic_ids import topic_ids
+from shared.log.record import DeadLetter, Position, Record
+
+log = structlog.get_logger()
+
+Messages = Mapping[TopicPartition, Sequence[ConsumerRecord]]
+
+_NOTHING = OffsetAndMetadata(-1, "")
+
+
+@dataclass(slots=True)
+class Holding:
+    """The partitions of a member (by the name of their source), and a seat for each partition number.
+
+    `intents` are batches that were begun and not ended, by partition number; `fetched` is what came
+    and was not handed out, `strays` what came and is no fact.
+    """
+
+    places: Mapping[str, TopicPartition]
+    seats: Mapping[int, Seat]
+    intents: dict[int, Ranges] = field(default_factory=dict)
+    fetched: deque[tuple[int, Messages]] = field(default_factory=deque)
+    strays: dict[int, list[DeadLetter]] = field(default_factory=dict)
+
+    def add(self, messages: Messages) -> None:
+        """Keep what was fetched, in parts of one partition number each."""
+        parts: dict[int, dict[TopicPartition, Sequence[ConsumerRecord]]] = defaultdict(dict)
+        for place, each in messages.items():
+            parts[place.partition][place] = each
+        self.fetched.extend(parts.items())
+
+    def records(self, messages: Messages, cluster: Cluster) -> tuple[list[Record], Ranges]:
+        """The facts among the messages, by source, and the ranges they came from; strays are kept."""
+        records: list[Record] = []
+        ranges: dict[str, tuple[int, int]] = {}
+        for source, place in sorted(self.places.items()):
+            each = messages.get(place)
+            if not each:
+                continue
+            ranges[source] = (each[0].offset, each[-1].offset + 1)
+            topic = cluster.name(place.topic)
+            for message in each:
+                try:
+                    records.append(record_of(message, topic, source))
+                except Rejected as fault:
+                    letter = DeadLetter(stray_of(message, topic, source), fault.message)
+                    self.strays.setdefault(place.partition, []).append(letter)
+        return records, ranges
+
+    async def close(self) -> None:
+        """Let go of the seats."""
+        await asyncio.gather(*(seat.close() for seat in self.seats.values()))
+
+
+async def take(group: str, assigned: Iterable[TopicPartition], cluster: Cluster) -> Holding:
+    """Claim the seats of what was assigned, and read what is stored there.
+
+    Raises `Unavailable`, `KafkaError`.
+    """
+    places = sorted(assigned)
+    seats = {place.partition: Seat(group, place.partition, cluster) for place in places}
+    async with AsyncExitStack() as undo:
+        for seat in seats.values():
+            undo.push_async_callback(seat.close)
+        await asyncio.gather(*(seat.claim() for seat in seats.values()))
+        topic = cluster.state_topic(group)
+        spans = {TopicPartition(topic, partition): Span() for partition in seats}
+        stored: dict[int, list[ConsumerRecord]] = defaultdict(list)
+        for message in await read_spans(cluster, spans):
+            stored[message.partition].append(message)
+        for partition, seat in seats.items():
+            seat.recall(stored[partition])
+        ids = await topic_ids(cluster, {place.topic for place in places})
+        undo.pop_all()
+    named = {f"{cluster.name(p.topic)}/{ids[p.topic]}/{p.partition}": p for p in places}
+    for source, place in named.items():
+        _follow_on(seats[place.partition], source)
+    return Holding(named, seats)
+
+
+async def stand(
+    holding: Holding,
+    consumer: AIOKafkaConsumer,
+    committed: Mapping[TopicPartition, OffsetAndMetadata],
+) -> None:
+    """Put every partition to its stored position, and find the intents in the committed metadata."""
+    found: dict[int, dict[str, tuple[int, int]]] = defaultdict(dict)
+    sizes: dict[int, int] = {}
+    for source, place in holding.places.items():
+        position = holding.seats[place.partition].positions.get(source)
+        told = committed.get(place, _NOTHING)
+        if told.metadata and told.offset >= (position.next_offset if position else 0):
+            intent = json.loads(told.metadata)
+            found[place.partition][source] = (told.offset, intent["end"])
+            sizes[place.partition] = intent["sources"]
+        start = position.next_offset if position else told.offset
+        if start > 0:
+            consumer.seek(place, start)
+        else:
+            await consumer.seek_to_beginning(place)
+    # One commit carried the whole intent: part of one is what a batch left that was ended.
+    holding.intents = {p: ranges for p, ranges in found.items() if len(ranges) == sizes[p]}
+
+
+def intention(
+    ranges: Ranges, places: Mapping[str, TopicPartition]
+) -> Mapping[TopicPartition, OffsetAndMetadata]:
+    """The offsets to commit so that `stand` finds this batch: they stay, their metadata names its end."""
+    return {
+        places[source]: OffsetAndMetadata(
+            start, json.dumps({"end": end, "sources": len(ranges)}, separators=(",", ":"))
+        )
+        for source, (start, end) in ranges.items()
+    }
+
+
+def _follow_on(seat: Seat, source: str) -> None:
+    """A topic made anew is read from its start, and its lanes are counted on from where they were."""
+    topic, _, partition = source.split("/")
+    former = [s for s in seat.positions if s != source and s.split("/")[::2] == [topic, partition]]
+    for old in former:
+        position = seat.positions.pop(old)
+        seat.positions.setdefault(source, Position(0, position.seqs))
+        log.error("topic.made_anew", topic=topic, partition=partition, read=position.next_offset)

@@ -1,0 +1,160 @@
+"""The topics that Kafka must have, as `shared/topics.py` says, and the changes that bring it there."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from shared.errors import Conflict, Unavailable
+from shared.log.kafka.cluster import MAX_MESSAGE_BYTES, Cluster
+from shared.topics import ALL, Topic
+
+HOUR_MS = 3_600_000
+FOR_EVER = "-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a topic is to be, by its name in Kafka."""
+
+    name: str
+    partitions: int
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is to be done to one topic: make it (`made`), or change some of its settings.
+
+    `settings` says what they are and what they will be, `others` what was set besides and stays.
+    """
+
+    layout: Layout
+    made: bool
+    settings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    others: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        if self.made:
+            settings = ", ".join(f"{name}={value}" for name, value in self.layout.settings.items())
+            return f"make {self.layout.name}: {self.layout.partitions} partitions, {settings}"
+        changes = ", ".join(f"{name} {old} -> {new}" for name, (old, new) in self.settings.items())
+        return f"change {self.layout.name}: {changes}"
+
+
+def layouts(cluster: Cluster, topics: Iterable[Topic] = ALL) -> list[Layout]:
+    """Every topic there is to be: the facts', their dead letters', and the states' of the groups."""
+    topics = list(topics)
+    groups = {
+        group: topic.partitions
+        for topic in topics
+        if not topic.compacted  # a compacted topic is followed, without a position
+        for group in topic.consumers
+    }
+    return [
+        *(Layout(cluster.topic(t.name), t.partitions, _kept(t)) for t in topics),
+        *(Layout(cluster.topic(t.dead_letters), t.partitions, _DEAD) for t in topics),
+        *(Layout(cluster.state_topic(g), n, _STATE) for g, n in sorted(groups.items())),
+    ]
+
+
+async def plan(admin: AIOKafkaAdminClient, wanted: Sequence[Layout]) -> list[Change]:
+    """What has to change. Raises `Conflict` when a topic has another number of partitions.
+
+    More partitions would send a key elsewhere, and break the order of what was said about it.
+    """
+    existing = {
+        topic["topic"]: len(topic["partitions"])
+        for topic in await admin.describe_topics([layout.name for layout in wanted])
+        if not topic["error_code"]
+    }
+    there = [layout for layout in wanted if layout.name in existing]
+    for layout in there:
+        if existing[layout.name] != layout.partitions:
+            raise Conflict(
+                f"Topic {layout.name} has {existing[layout.name]} partitions, not {layout.partitions}: "
+                "to change that, drain it and make it anew."
+            )
+    made = [Change(layout, made=True) for layout in wanted if layout.name not in existing]
+    found = await _settings(admin, there)
+    changed = [_change(layout, found[layout.name]) for layout in there]
+    return made + [change for change in changed if change.settings]
+
+
+async def apply(admin: AIOKafkaAdminClient, changes: Sequence[Change], replication: int) -> None:
+    """Make the changes. Raises `Unavailable` with the first that Kafka refused."""
+    made = [change.layout for change in changes if change.made]
+    response = await admin.create_topics(
+        [
+            NewTopic(layout.name, layout.partitions, replication, topic_configs=layout.settings)
+            for layout in made
+        ]
+    )
+    for name, code, *_ in response.topic_errors:
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            raise Unavailable(f"Kafka did not make topic {name}: {error.__name__}.")
+    # Kafka takes the settings of a topic as a whole: what is not named goes back to its default.
+    changed = [
+        ConfigResource(
+            ConfigResourceType.TOPIC,
+            change.layout.name,
+            {**change.others, **change.layout.settings},
+        )
+        for change in changes
+        if not change.made
+    ]
+    if changed:
+        await admin.alter_configs(changed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    value: str
+    on_topic: bool  # set on this topic, not a default
+
+
+async def _settings(
+    admin: AIOKafkaAdminClient, wanted: Sequence[Layout]
+) -> Mapping[str, Mapping[str, _Setting]]:
+    if not wanted:
+        return {}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, layout.name) for layout in wanted]
+    responses = await admin.describe_configs(resources)
+    return {
+        resource["resource_name"]: {
+            entry["config_names"]: _Setting(entry["config_value"], entry["config_source"] == 1)
+            for entry in resource["config_entries"]
+        }
+        for response in responses
+        for resource in response.to_object()["resources"]
+    }
+
+
+def _change(layout: Layout, found: Mapping[str, _Setting]) -> Change:
+    settings = {
+        name: (found[name].value, value)
+        for name, value in layout.settings.items()
+        if found[name].value != value
+    }
+    others = {name: setting.value for name, setting in found.items() if setting.on_topic}
+    return Change(layout, made=False, settings=settings, others=others)
+
+
+def _kept(topic: Topic) -> Mapping[str, str]:
+    """Facts that build up a view are kept for ever: their key is the tenant, which is no key to compact by."""
+    hours = FOR_EVER if topic.compacted else str(topic.retention_hours * HOUR_MS)
+    return {**_LARGE, "cleanup.policy": "delete", "retention.ms": hours}
+
+
+_LARGE = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
+_DEAD = {**_LARGE, "cleanup.policy": "delete", "retention.ms": FOR_EVER}
+# A position is written with every batch: small segments, cleaned early, keep a start quick.
+_STATE = {
+    **_LARGE,
+    "cleanup.policy": "compact",
+    "segment.bytes": str(16 * 1024 * 1024),
+    "min.cleanable.dirty.ratio": "0.1",
+}

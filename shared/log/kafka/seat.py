@@ -1,0 +1,169 @@
+"""A seat: the right of one process to act for one partition number of a group, and what it knows there."""
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+import structlog
+from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.structs import ConsumerRecord
+
+from shared.errors import Unavailable
+from shared.ids import new_id
+from shared.log.kafka.cluster import Cluster
+from shared.log.kafka.message import Place, dead_record, headers_of
+from shared.log.record import DeadLetter, Effect, Fact, Moved, Position, Record
+
+log = structlog.get_logger()
+
+CLOSE_SECONDS = 5.0
+COMMIT_SECONDS = 60.0
+
+_POSITION = b"position"
+_STATE = b"state/"
+
+
+class Seat:
+    """Holds the positions and states of a partition number, and moves them on in transactions.
+
+    `claim` fences whoever held the seat before: nothing of theirs takes effect after it returns. Then
+    `recall` takes over what the partition of the state topic says. After `commit` raised, the seat is
+    lost: only a new one that claims and recalls knows what was stored.
+    """
+
+    def __init__(self, group: str, partition: int, cluster: Cluster) -> None:
+        self.partition = partition
+        self.positions: dict[str, Position] = {}
+        self.states: dict[str, bytes] = {}
+        self._group = group
+        self._cluster = cluster
+        self._producer = cluster.producer("zstd", seat=f"{group}.{partition}")
+        self._epoch = new_id()
+        self._made: dict[str, int] = {}
+
+    async def claim(self) -> None:
+        """Take the seat. Raises `Unavailable`."""
+        try:
+            await self._producer.start()
+        except KafkaError as error:
+            await self.close()
+            raise Unavailable(
+                f"Kafka gave no seat {self._group}.{self.partition}: {error}."
+            ) from error
+
+    def recall(self, messages: Iterable[ConsumerRecord]) -> None:
+        """Take over the stored positions, states and numbers: the last message of a key counts."""
+        for message in messages:
+            name = message.key.removeprefix(_STATE).decode()
+            if message.key == _POSITION:
+                self._recall(json.loads(message.value))
+            elif message.value is None:
+                self.states.pop(name, None)
+            else:
+                self.states[name] = message.value
+
+    async def close(self) -> None:
+        """Let go of the connection; the seat stays taken until somebody else claims it."""
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._producer.stop()
+        except (KafkaError, TimeoutError) as error:
+            log.info(
+                "seat.left_open", group=self._group, partition=self.partition, error=repr(error)
+            )
+
+    async def commit(self, positions: Mapping[str, Position], effect: Effect, now_us: int) -> None:
+        """Store an effect and the positions behind it, all or nothing.
+
+        Raises `Moved` when somebody else has taken the seat, `Unavailable` when Kafka did not answer.
+        """
+        made = dict(self._made)
+        records = self._facts(effect.facts, made, now_us)
+        records += self._letters(effect.dead_letters, made)
+        after = {**self.positions, **positions}
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS):
+                await self._transact(records, effect.states, self._stored(after, made))
+        except ProducerFenced as fenced:
+            raise Moved(f"Seat {self._group}.{self.partition} is another's now.") from fenced
+        except (KafkaError, TimeoutError) as error:
+            raise Unavailable(f"Kafka took no effect of {self._group}: {error!r}.") from error
+        self.positions, self._made = after, made
+        for name, value in effect.states.items():
+            if value is None:
+                self.states.pop(name, None)
+            else:
+                self.states[name] = value
+
+    async def _transact(
+        self, records: Sequence[Record], states: Mapping[str, bytes | None], position: bytes
+    ) -> None:
+        await self._producer.begin_transaction()
+        sent = [
+            await self._producer.send(
+                self._cluster.topic(record.topic),
+                record.value,
+                record.key.encode(),
+                record.partition,
+                headers=headers_of(record),
+            )
+            for record in records
+        ]
+        topic = self._cluster.state_topic(self._group)
+        kept = {_STATE + name.encode(): value for name, value in states.items()}
+        for key, value in (kept | {_POSITION: position}).items():
+            sent.append(await self._producer.send(topic, value, key, self.partition))
+        await asyncio.gather(*sent)
+        await self._producer.commit_transaction()
+
+    def _facts(self, facts: Sequence[Fact], made: dict[str, int], now_us: int) -> list[Record]:
+        records = []
+        for fact in facts:
+            partition = fact.topic.partition(fact.key)
+            place = self._next(fact.topic.name, partition, made)
+            records.append(
+                Record(
+                    source="",
+                    offset=0,
+                    topic=fact.topic.name,
+                    partition=partition,
+                    producer=place.producer,
+                    epoch=place.epoch,
+                    seq=place.seq,
+                    key=fact.key,
+                    event_id=fact.event_id,
+                    accepted_at_us=now_us,
+                    value=fact.value,
+                )
+            )
+        return records
+
+    def _letters(self, letters: Sequence[DeadLetter], made: dict[str, int]) -> list[Record]:
+        return [
+            dead_record(
+                letter,
+                self._group,
+                self._next(f"{letter.record.topic}.dlq", letter.record.partition, made),
+            )
+            for letter in letters
+        ]
+
+    def _next(self, topic: str, partition: int, made: dict[str, int]) -> Place:
+        lane = f"{topic}/{partition}"
+        made[lane] = made.get(lane, 0) + 1
+        return Place(f"{self._group}.{self.partition}", self._epoch, made[lane])
+
+    def _stored(self, positions: Mapping[str, Position], made: Mapping[str, int]) -> bytes:
+        sources = {
+            source: [position.next_offset, dict(position.seqs)]
+            for source, position in positions.items()
+        }
+        return json.dumps({"epoch": self._epoch, "made": made, "sources": sources}).encode()
+
+    def _recall(self, stored: Mapping[str, Mapping[str, tuple[int, Mapping[str, int]]]]) -> None:
+        self._epoch = str(stored["epoch"])
+        self._made = dict(stored["made"])  # type: ignore[arg-type]
+        self.positions = {
+            source: Position(next_offset, seqs)
+            for source, (next_offset, seqs) in stored["sources"].items()
+        }
