@@ -3,8 +3,10 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -36,11 +38,20 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """The data of an INSERT, and the clause before it: its FORMAT, and its SETTINGS where it has some."""
+
+    clause: bytes
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement as the engine runs it: the bytes of the SQL, and of the data behind an INSERT.
+    """One statement as the engine runs it: the bytes of the SQL, and the rows that an INSERT brings.
 
     `parameters` are in ClickHouse's escaped form, as `param_x` of the HTTP interface carries them;
     `settings` hold for this statement only. A `read_only` statement cannot write, and cannot leave the store.
+    An INSERT with `rows` ends before their clause.
     """
 
     sql: bytes
@@ -49,6 +60,7 @@ class Statement:
     settings: Mapping[str, str] = field(default_factory=dict)
     database: str = "default"
     read_only: bool = False
+    rows: Rows | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +95,7 @@ class Engine:
     def __init__(self, folder: Path, limits: EngineLimits | None = None) -> None:
         self._folder = folder
         self._schemas = folder.parent / "schemas"
+        self._blocks = folder.parent / "blocks"
         self.limits = limits or EngineLimits()
         self._readers = _Lane(self.limits.readers, self.limits.waiting, "warehouse-read")
         self._writers = _Lane(self.limits.writers, self.limits.waiting, "warehouse-write")
@@ -92,6 +105,8 @@ class Engine:
 
     async def __aenter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self._blocks, ignore_errors=True)  # of an engine that was killed
+        self._blocks.mkdir()
         for block in await asyncio.to_thread(forget_unkept, self._folder):
             log.warning("warehouse.block_cut_off", block=block)
         self._keeper = await asyncio.to_thread(chdb.connect, str(self._folder))
@@ -159,14 +174,35 @@ class Engine:
             try:
                 for sql in _session(statement):
                     connection.query(sql)
-                answer = connection.query(
-                    statement.sql, statement.format, params=dict(statement.parameters)
-                )
+                with self._whole(statement) as text:
+                    answer = connection.query(
+                        text, statement.format, params=dict(statement.parameters)
+                    )
                 return _result(answer)
             finally:
                 connection.close()
         except RuntimeError as error:  # ChdbError is one, and so is what the extension raises
             raise fault_of(str(error)) from error
+
+    @contextmanager
+    def _whole(self, statement: Statement) -> Iterator[bytes]:
+        """The text to run. The rows of an INSERT are in a file, which lasts as long as the text is run.
+
+        Behind their INSERT, in one text, the engine takes a blank line for their end, and drops the rest:
+        in protobuf those two bytes are the paragraphs of a prompt, or a length. Its streaming inserts
+        take any bytes, but check no constraint (both chdb-core 26.9).
+        """
+        rows = statement.rows
+        if rows is None:
+            yield statement.sql
+            return
+        path = self._blocks / new_id()
+        try:
+            path.write_bytes(rows.content)
+            source = f"FROM INFILE {_literal(str(path.resolve()))} COMPRESSION 'none'"
+            yield b" ".join((statement.sql, source.encode(), rows.clause))
+        finally:
+            path.unlink(missing_ok=True)
 
 
 class _Lane:

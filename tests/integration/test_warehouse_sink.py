@@ -70,6 +70,20 @@ async def test_a_fact_accepted_twice_is_counted_twice_and_read_once(tmp_path: Pa
         ]
 
 
+async def test_a_fact_may_hold_blank_lines_and_have_any_length(tmp_path: Path) -> None:
+    texts = ["a paragraph\n\nand another\n\n", *("x" * length for length in range(1180, 1340))]
+    async with a_store(tmp_path) as store, store.client() as client:
+        sink = a_sink(client)
+        for number, text in enumerate(texts):
+            value = an_interaction(number, input_text=text).SerializeToString()
+
+            effect = await sink.handle([a_record(value, number + 1)])
+
+            assert effect.dead_letters == []
+        rows = await client.query("SELECT input_text FROM leeway.interactions ORDER BY _seq")
+        assert [row["input_text"] for row in rows] == texts
+
+
 async def test_poison_is_cut_out_and_the_rest_is_stored(tmp_path: Path) -> None:
     async with a_store(tmp_path) as store, store.client() as client:
         records = interactions(range(20))

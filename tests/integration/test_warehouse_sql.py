@@ -287,6 +287,23 @@ async def test_an_insert_may_carry_its_data_compressed_behind_the_query(tmp_path
         assert body == b"x\ny\n"
 
 
+@pytest.mark.parametrize(
+    "into",
+    ["t", "`default`.`t` (a) ", 'TABLE "default"."t"(a)\n', "t SETTINGS async_insert = 0\n"],
+)
+async def test_inserted_rows_go_on_after_a_blank_line(tmp_path: Path, into: str) -> None:
+    async with a_store(tmp_path) as store:
+        await _post(
+            store, "CREATE TABLE t (a String) ENGINE = Memory", user=OPERATOR, database="default"
+        )
+        rows = f'INSERT INTO {into} FORMAT JSONEachRow\n{{"a":"x"}}\n\n{{"a":"y"}}\n'
+
+        status, _, _ = await _post(store, rows, user=OPERATOR, database="default")
+
+        _, body, _ = await _post(store, "SELECT a FROM t", user=OPERATOR, database="default")
+        assert (status, body) == (200, b"x\ny\n")
+
+
 async def test_a_get_cannot_write_even_for_the_operators(tmp_path: Path) -> None:
     async with a_store(tmp_path) as store, aiohttp.ClientSession() as session:
         query = {"query": "DROP TABLE leeway.usage", "user": OPERATOR, "password": PASSWORD}

@@ -15,7 +15,7 @@ from services.warehouse.endpoint.answering import Answers
 from services.warehouse.endpoint.asking import Asked, credentials_of, read_asked
 from services.warehouse.endpoint.limits import analyst_settings
 from services.warehouse.endpoint.turns import Turns
-from services.warehouse.engine import Engine, Statement
+from services.warehouse.engine import Engine, Rows, Statement
 from services.warehouse.faults import (
     REQUIRED_PASSWORD,
     SYNTAX_ERROR,
@@ -36,6 +36,12 @@ DEFAULT_FORMAT = "TabSeparated"
 
 _TRAILING_FORMAT = re.compile(rb"\bFORMAT\s+(\w+)\s*;?\s*\Z", re.IGNORECASE)
 _INSERT = re.compile(rb"\s*INSERT\b", re.IGNORECASE)
+# An INSERT of rows: where to, how they are written, and the rows from the next line on.
+_INSERT_ROWS = re.compile(
+    rb"""\s*(INSERT\s+INTO\s+(?:TABLE\s+)?[\w.`"]+\s*(?:\([^()]*\)\s*)?)"""
+    rb"""((?:SETTINGS\s[^;\n]*?\s+)?FORMAT\s+\w+)[ \t\f]*\r?\n?""",
+    re.IGNORECASE,
+)
 
 
 class SqlInterface:
@@ -111,15 +117,17 @@ class SqlInterface:
 def _operators_statement(
     asked: Asked, localised: Callable[[dict[str, str]], dict[str, str]], *, read_only: bool
 ) -> Statement:
+    rows = _INSERT_ROWS.match(asked.sql)
     trailing = None if _INSERT.match(asked.sql) else _TRAILING_FORMAT.search(asked.sql)
     name = trailing[1].decode() if trailing else asked.default_format or DEFAULT_FORMAT
     return Statement(
-        asked.sql,
+        rows[1] if rows else asked.sql,
         name,
         asked.parameters,
         localised(asked.settings),
         asked.database or "leeway",
         read_only=read_only,
+        rows=Rows(rows[2], asked.sql[rows.end() :]) if rows else None,
     )
 
 
