@@ -83,7 +83,7 @@ def a_detection(**changes: object) -> Signal:
 
 def a_firing_alert(**changes: object) -> Alert:
     """An alert that fired this moment."""
-    step = advanced(opened("a1", a_rule(), a_signal(), NOW), a_rule(), NOW)
+    step = advanced(opened("a1", a_rule(), a_signal(), NOW), a_rule(), NOW, NOW)
     return replace(step.alert, **changes)  # type: ignore[arg-type]
 
 

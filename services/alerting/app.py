@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
@@ -38,7 +38,13 @@ def build(settings: Settings, host: Host) -> App:
     handler = AlertingHandler(rules, windows, desk, host.clock, lateness)
     topics = [DRIFT_DETECTED, INTERACTION_COMPLETED, USAGE_RATED]
     consumer = host.group("alerting", topics, handler, ConsumerLimits())
-    rounds = Rounds(desk, store, host.outbox, host.clock, timedelta(days=settings.keep_days))
+
+    def heard_at() -> datetime:
+        """Up to now when no fact waits, else up to the last one."""
+        return host.clock.now() if consumer.idle else handler.heard_at
+
+    keep = timedelta(days=settings.keep_days)
+    rounds = Rounds(desk, store, host.outbox, host.clock, heard_at, keep)
     couriers = [
         Courier(
             Route(name, channel, settings.patience, settings.round_seconds), store, desk, host.clock

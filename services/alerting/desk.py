@@ -70,12 +70,12 @@ class Desk:
             for signal in fresh:
                 alert = self._counted(alerts, signal, now)
                 alerts[alert.dedupe_key] = touched[alert.dedupe_key] = alert
-            await self._settle(list(touched.values()), fresh, now)
+            await self._settle(list(touched.values()), fresh, now, now)
 
-    async def tick(self) -> None:
-        """Tell, repeat and resolve what has become due."""
+    async def tick(self, heard_at: datetime) -> None:
+        """Tell, repeat and resolve what has become due; all facts up to `heard_at` were reported."""
         async with self._lock:
-            await self._settle(list(self._open.values()), (), self._clock.now())
+            await self._settle(list(self._open.values()), (), self._clock.now(), heard_at)
 
     def _counted(self, alerts: Mapping[str, Alert], signal: Signal, now: datetime) -> Alert:
         rule = self._rules[signal.rule]
@@ -86,10 +86,14 @@ class Desk:
         return joined(alert, signal, now)
 
     async def _settle(
-        self, alerts: Sequence[Alert], counted: Sequence[Signal], now: datetime
+        self,
+        alerts: Sequence[Alert],
+        counted: Sequence[Signal],
+        now: datetime,
+        heard_at: datetime,
     ) -> None:
         """Let time work on the alerts, write what changed as one turn, and only then remember it."""
-        steps = [advanced(alert, self._rules.get(alert.rule), now) for alert in alerts]
+        steps = [advanced(alert, self._rules.get(alert.rule), now, heard_at) for alert in alerts]
         changed = [step.alert for step in steps if step.alert != self._open.get(_key(step.alert))]
         if not changed and not counted:
             return

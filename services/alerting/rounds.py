@@ -11,7 +11,7 @@ import structlog
 from leeway_pb.v1.alert_pb2 import AlertChanged
 
 from services.alerting.domain.notification import Notification
-from shared.clock import Clock, micros
+from shared.clock import Clock, micros, pause
 from shared.errors import Unavailable
 from shared.log.record import Fact, Outbox
 from shared.topics import ALERT_CHANGED
@@ -25,7 +25,7 @@ PRUNE_SECONDS = 3600.0
 class Ticking(Protocol):
     """Who decides what time brings about."""
 
-    async def tick(self) -> None:
+    async def tick(self, heard_at: datetime) -> None:
         """Tell, repeat and resolve what has become due. Raises `Unavailable`."""
         ...
 
@@ -51,9 +51,16 @@ class Rounds:
     the warehouse keeps one row of those that a crash made two."""
 
     def __init__(
-        self, desk: Ticking, changes: Changes, outbox: Outbox, clock: Clock, keep: timedelta
+        self,
+        desk: Ticking,
+        changes: Changes,
+        outbox: Outbox,
+        clock: Clock,
+        heard_at: Callable[[], datetime],
+        keep: timedelta,
     ) -> None:
         self._desk = desk
+        self._heard_at = heard_at
         self._changes = changes
         self._outbox = outbox
         self._clock = clock
@@ -62,7 +69,7 @@ class Rounds:
 
     async def make(self) -> None:
         """One round. Raises `Unavailable`; the next one takes up what was left."""
-        await self._desk.tick()
+        await self._desk.tick(self._heard_at())
         await self._publish()
         if self._clock.monotonic() >= self._prune_at:
             await self._changes.prune(self._clock.now() - self._keep)
@@ -108,11 +115,4 @@ async def repeat(
             await action()
         except Unavailable as fault:
             log.warning("alerting.postponed", reason=fault.message)
-        await _rest(pause_seconds, clock, stop)
-
-
-async def _rest(seconds: float, clock: Clock, stop: asyncio.Event) -> None:
-    waits = {asyncio.ensure_future(stop.wait()), asyncio.ensure_future(clock.sleep(seconds))}
-    _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    for wait in pending:
-        wait.cancel()
+        await pause(clock, pause_seconds, stop)

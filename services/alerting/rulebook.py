@@ -11,6 +11,7 @@ from shared.errors import Invalid
 DELIVERY_RULE = "delivery"
 
 _BUILT_IN_ERROR_RATE = Decimal("0.1")
+_A_WORKING_SHIFT = 8 * 3600
 
 
 def rules_of(
@@ -39,7 +40,7 @@ def rules_of(
 
 def _built_in(channels: tuple[str, ...]) -> Sequence[RuleConfig]:
     return (
-        RuleConfig("drift", When.DETECTION, channels),
+        RuleConfig("drift", When.DETECTION, channels, renotify_seconds=_A_WORKING_SHIFT),
         RuleConfig("errors", When.ERROR_RATE, channels, threshold=_BUILT_IN_ERROR_RATE),
     )
 

@@ -19,7 +19,9 @@ class Settings(ServiceSettings):
     lateness_seconds: int = Field(default=600, gt=0)  # older facts count, but wake nobody
     detection_lateness_seconds: int = Field(default=86_400, gt=0)  # older detections are history
     group_wait_seconds: int = Field(default=30, ge=0)  # detections that share a notification
-    detection_quiet_seconds: int = Field(default=3600, gt=0)
+    detection_quiet_seconds: int = Field(
+        default=86_400, gt=0
+    )  # a lasting drift is seen again, rarely
     max_places: int = Field(default=1000, gt=0)  # of a rule and tenant, then "(other)"
     round_seconds: float = Field(default=1.0, gt=0)
     keep_days: int = Field(default=30, ge=2)

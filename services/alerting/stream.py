@@ -38,6 +38,7 @@ class AlertingHandler:
     this one made of them. The desk counts each cause once, so that a batch which reached the desk and
     came again after a crash leads to no second alert. The facts of alerts are no part of the effect:
     they are written with the alert, where a crash cannot come between, and told from there.
+    `heard_at` is when the newest fact of the last batch was accepted.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class AlertingHandler:
         self._desk = desk
         self._clock = clock
         self._lateness = lateness
+        self.heard_at = from_micros(0)
 
     def restore(self, states: Mapping[str, bytes]) -> None:
         """Take over the stored windows."""
@@ -71,6 +73,7 @@ class AlertingHandler:
         signals += self._detected(reading.detections)
         await self._desk.report(signals)
         self._windows.commit(staged)
+        self.heard_at = from_micros(max(record.accepted_at_us for record in records))
         return Effect(dead_letters=reading.dead_letters, states=staged.states)
 
     def _detected(self, detections: Sequence[Detection]) -> list[Signal]:

@@ -44,6 +44,7 @@ _WHEN = choice("detection", "error_rate", "latency_p95", "spend")
 _PLACE = choice("tenant", "project", "environment", "provider", "model", "feature", "channel")
 _SEVERITY = choice("info", "warning", "critical")
 _COUNT = whole(1, 1_000_000_000)
+_A_WORKING_SHIFT = 8 * 3600
 
 
 def channel_of(section: Section) -> ChannelConfig:
@@ -85,9 +86,12 @@ def rule_of(section: Section) -> RuleConfig:
         channels=section.required_many("channels", NAME),
         threshold=threshold,
         window_seconds=section.optional("window_seconds", DURATION, 300),
-        minimum_count=section.optional("minimum_count", _COUNT, 20),
+        # A share or a percentile of few calls says little; a sum of money says all, from the first one.
+        minimum_count=section.optional("minimum_count", _COUNT, 1 if when == "spend" else 20),
         severity=section.optional("severity", _SEVERITY, "warning"),
-        renotify_seconds=section.optional("renotify_seconds", DURATION, 3600),
+        renotify_seconds=section.optional(
+            "renotify_seconds", DURATION, _A_WORKING_SHIFT if when == "detection" else 3600
+        ),
         group_by=section.many("group_by", _PLACE, ("tenant", "model")),
         tenant=section.optional("tenant", ID, ""),
     )

@@ -40,7 +40,7 @@ class Life:
         return Courier(Route(name, channel, Patience()), self.store, self.desk, self.clock)
 
     def rounds(self, outbox: FakeOutbox) -> Rounds:
-        return Rounds(self.desk, self.store, outbox, self.clock, KEEP)
+        return Rounds(self.desk, self.store, outbox, self.clock, self.clock.now, KEEP)
 
     async def deliveries(self) -> dict[str, dict[str, int]]:
         """What became of each rule's deliveries."""
@@ -152,7 +152,7 @@ async def test_the_end_of_an_alert_never_overtakes_its_beginning(place: Place) -
         place.clock.advance(2)
         await life.desk.report([a_signal(cause="c2")])
         place.clock.advance(300)
-        await life.desk.tick()
+        await life.desk.tick(place.clock.now())
         await life.courier("pager", pager).make_round()
 
     assert [sent.notification.change for sent in pager.sent] == ["fired", "fired", "resolved"]
@@ -199,7 +199,7 @@ async def test_a_receiver_that_is_down_for_a_day_is_given_up_on_and_somebody_is_
     async with place.life() as life:
         await life.desk.report([a_detection()])
         place.clock.advance(30)
-        await life.desk.tick()
+        await life.desk.tick(place.clock.now())
         courier = life.courier("pager", Down())
         while (await life.deliveries())["drift"].get("dead") is None:
             await courier.make_round()
@@ -242,7 +242,7 @@ async def test_what_ended_long_ago_is_forgotten_and_what_is_open_is_kept(place: 
         outbox = FakeOutbox()
         await life.desk.report([a_signal()])
         place.clock.advance(300)
-        await life.desk.tick()
+        await life.desk.tick(place.clock.now())
         for name in CHANNELS:
             await life.courier(name, FakeChannel(Delivered())).make_round()
             await life.courier(name, FakeChannel(Delivered())).make_round()

@@ -80,7 +80,7 @@ async def test_alerts_are_listed_with_their_deliveries(tmp_path: Path, *, told: 
         desk = Desk(rules_of([], ["hook"], Settings()), ["hook"], AlertStore(database), clock)
         await desk.report([a_detection()])
         clock.advance(30 if told else 0)
-        await desk.tick()
+        await desk.tick(clock.now())
 
     result = await _run(tmp_path, "list")
 

@@ -30,7 +30,7 @@ class Room:
         """What is told when time has passed."""
         before = len(self.alerts.told)
         self.clock.advance(seconds)
-        await self.desk.tick()
+        await self.desk.tick(self.clock.now())
         return self.alerts.told[before:]
 
 
@@ -189,3 +189,16 @@ def test_a_key_depends_on_the_rule_and_the_place_and_nothing_else() -> None:
     assert key == "leeway-55d3b4357cc9e8a9ac4e88533f2cb9c7"
     assert key != a_rule(name="other").dedupe_key(AT_DEMO)
     assert key != a_rule().dedupe_key(Place(tenant="acme", project="demo"))
+
+
+async def test_quiet_is_what_was_listened_to_and_not_what_was_missed() -> None:
+    room = Room()
+    await room.desk.report([a_signal()])
+    room.clock.advance(900)
+
+    await room.desk.tick(NOW)
+    missed = list(room.alerts.told[1:])
+    await room.desk.tick(room.clock.now())
+
+    assert missed == []
+    assert room.alerts.told[1:] == ["resolved Resolved: 25.0% of calls fail: model demo, tenant acme"]

@@ -252,6 +252,15 @@ def test_teams_is_never_sent_a_link_that_a_model_name_made() -> None:
     )
 
 
+@pytest.mark.parametrize("text", ["漏" * 20_000, "\n" * 20_000, "\x01" * 20_000])
+def test_teams_is_never_sent_more_than_it_takes(text: str) -> None:
+    told = a_notification(title=text, body=text, sql=text, labels={"model": text, "tenant": text})
+
+    body = TeamsForm("").request(a_delivery(notification=told), NOW).body
+
+    assert 200 < len(body) <= 28_000
+
+
 def test_a_mail_can_be_threaded_and_told_from_its_repeat() -> None:
     box = Mailbox(
         host="mail.example.com",
@@ -307,6 +316,7 @@ def test_every_other_answer_is_tried_again(status: int) -> None:
         ("soon", 0.0),
         ("-5", 0.0),
         ("²", 0.0),
+        ("Mon, 01 Jan 2024 00:00:00 +9999999999999999", 0.0),
     ],
 )
 def test_retry_after_is_read_as_seconds_or_as_a_date(header: str, seconds: float) -> None:

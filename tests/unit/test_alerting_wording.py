@@ -29,7 +29,8 @@ from tests.alerting import (
 
 
 def an_alert(rule: Rule, signal: Signal) -> Alert:
-    return advanced(opened("a1", rule, signal, NOW), rule, NOW + timedelta(seconds=30)).alert
+    told_at = NOW + timedelta(seconds=30)
+    return advanced(opened("a1", rule, signal, NOW), rule, told_at, told_at).alert
 
 
 @pytest.mark.parametrize("module", [wording, sketch, addresses], ids=lambda one: one.__name__)

@@ -85,7 +85,7 @@ def _retry_after(text: str, now: datetime) -> float:
         return float(text[:9])
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a zone of any number of digits overflows
         return 0.0
     aware = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
     return max((aware - now).total_seconds(), 0.0)

@@ -11,8 +11,9 @@ from services.alerting.domain.delivery import Delivery
 from services.alerting.domain.notification import Notification
 from services.alerting.domain.rule import Severity
 
-# Teams refuses a message of more than 28 KB.
-MAX_TEXT = 8_000
+# Teams refuses a message of more than 28 KB; a text is cut as far as it takes, in characters.
+MAX_MESSAGE_BYTES = 28_000
+_TEXT_LIMITS = (8_000, 4_000, 2_000, 1_000, 250)
 
 _COLOURS = {Severity.INFO: "Accent", Severity.WARNING: "Warning", Severity.CRITICAL: "Attention"}
 
@@ -25,16 +26,21 @@ class TeamsForm:
 
     def request(self, delivery: Delivery, now: datetime) -> Request:
         del now
-        attachment = {
-            "contentType": "application/vnd.microsoft.card.adaptive",
-            "contentUrl": None,
-            "content": _card(delivery.notification),
-        }
-        message = {"type": "message", "attachments": [attachment]}
-        return Request(self.url, orjson.dumps(message), {})
+        messages = (_message(delivery.notification, limit) for limit in _TEXT_LIMITS)
+        body = next(message for message in messages if len(message) <= MAX_MESSAGE_BYTES)
+        return Request(self.url, body, {})
 
 
-def _card(told: Notification) -> dict[str, object]:
+def _message(told: Notification, limit: int) -> bytes:
+    attachment = {
+        "contentType": "application/vnd.microsoft.card.adaptive",
+        "contentUrl": None,
+        "content": _card(told, limit),
+    }
+    return orjson.dumps({"type": "message", "attachments": [attachment]})
+
+
+def _card(told: Notification, limit: int) -> dict[str, object]:
     colour = "Good" if told.state is State.RESOLVED else _COLOURS[told.severity]
     return {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
@@ -42,23 +48,23 @@ def _card(told: Notification) -> dict[str, object]:
         "version": "1.4",
         "msteams": {"width": "Full"},
         "body": [
-            _text(told.title, weight="Bolder", size="Medium", color=colour),
-            _text(told.body),
-            {"type": "FactSet", "facts": _facts(told)},
-            _text(told.sql, fontType="Monospace", size="Small"),
+            _text(told.title, limit, weight="Bolder", size="Medium", color=colour),
+            _text(told.body, limit),
+            {"type": "FactSet", "facts": _facts(told, limit)},
+            _text(told.sql, limit, fontType="Monospace", size="Small"),
         ],
     }
 
 
-def _text(text: str, **style: str) -> dict[str, object]:
-    return {"type": "TextBlock", "text": _marked(text), "wrap": True, **style}
+def _text(text: str, limit: int, **style: str) -> dict[str, object]:
+    return {"type": "TextBlock", "text": _marked(text, limit), "wrap": True, **style}
 
 
-def _marked(text: str) -> str:
+def _marked(text: str, limit: int) -> str:
     """Cards read Markdown: a paragraph a line, and no name from outside may become a link."""
-    return text[:MAX_TEXT].replace("](", "] (").replace("\n", "\n\n")
+    return text[:limit].replace("](", "] (").replace("\n", "\n\n")
 
 
-def _facts(told: Notification) -> list[dict[str, str]]:
+def _facts(told: Notification, limit: int) -> list[dict[str, str]]:
     facts = {**told.labels, "severity": told.severity, "rule": told.rule, "alert": told.alert_id}
-    return [{"title": name, "value": _marked(value)} for name, value in facts.items()]
+    return [{"title": name, "value": _marked(value, limit)} for name, value in facts.items()]

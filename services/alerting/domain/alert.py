@@ -105,11 +105,14 @@ def joined(alert: Alert, signal: Signal, now: datetime) -> Alert:
     )
 
 
-def advanced(alert: Alert, rule: Rule | None, now: datetime) -> Step:
-    """What time alone does to an open alert; a rule that is no longer there resolves its alerts."""
+def advanced(alert: Alert, rule: Rule | None, now: datetime, heard_at: datetime) -> Step:
+    """What time alone does to an open alert; a rule that is no longer there resolves its alerts.
+
+    `heard_at` is how far the facts have been heard: quiet is what was listened to, not what was missed.
+    """
     if alert.state is State.PENDING and rule is not None:
         return _told(alert, rule, Change.FIRED, now) if _due(alert, now) else Step(alert, None)
-    if rule is None or now >= alert.seen_at + timedelta(seconds=rule.quiet_seconds):
+    if rule is None or heard_at >= alert.seen_at + timedelta(seconds=rule.quiet_seconds):
         return _resolved(alert, now)
     if _due(alert, now):
         return _told(alert, rule, Change.REPEATED, now)
