@@ -71,24 +71,29 @@ class Process:
         async with AsyncExitStack() as stack:
             outbox = await stack.enter_async_context(self._outbox())
             host, follower = self._host(outbox)
-            apps = [
-                self._platform_app(outbox, follower),
-                *build_apps(self._placement.services, host),
-            ]
+            platform = Running([self._platform_app(outbox, follower)])
+            apps = build_apps(self._placement.services, host)
             running = Running(apps)
 
             def ready() -> bool:
                 return follower.caught_up.is_set() and all(app.ready() for app in apps)
 
             await stack.enter_async_context(self._operations(ready))
+            # No door opens before the view is whole: a caller whose key is not there yet would be refused.
+            await platform.start()
+            await self._until(follower.caught_up.is_set, platform)
             await running.start()
+            await self._until(ready, platform, running)
             server = self._server(apps, ready)
             serving = asyncio.create_task(self._serve(server))
-            await self._until_stopped(apps, follower, running)
+            if ready():
+                self._announce()
+            await self._until_stopped(platform, running)
             server.drain()
             await serving
             await self._settle()
-            await running.stop(self._installation.drain_seconds)
+            for part in (running, platform):
+                await part.stop(self._installation.drain_seconds)
         log.info("process.ended", name=self._placement.name)
 
     def _outbox(self) -> SqliteOutbox:
@@ -156,18 +161,20 @@ class Process:
         if self._placement.listen_fd is not None:
             await server.serve_on(socket.socket(fileno=self._placement.listen_fd))
 
-    async def _until_stopped(
-        self, apps: Sequence[App], follower: Follower, running: Running
-    ) -> None:
-        await follower.caught_up.wait()
-        while not all(app.ready() for app in apps) and not self._stop.is_set():
+    async def _until(self, condition: Callable[[], bool], *parts: Running) -> None:
+        """Wait for a condition, but no longer than the process is to live."""
+        while not (condition() or self._stop.is_set() or any(p.failed.is_set() for p in parts)):
             await self._clock.sleep(0.02)
+
+    def _announce(self) -> None:
         if self._placement.ready_fd is not None:
             os.write(self._placement.ready_fd, b"1")
         log.info("process.ready", name=self._placement.name, services=self._placement.services)
-        stopped = asyncio.ensure_future(self._stop.wait())
-        failed = asyncio.ensure_future(running.failed.wait())
-        await asyncio.wait({stopped, failed}, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _until_stopped(self, *parts: Running) -> None:
+        ends = [self._stop, *(part.failed for part in parts)]
+        waits = [asyncio.ensure_future(end.wait()) for end in ends]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
 
     async def _settle(self) -> None:
         """Let the groups finish what is already in the log, so that a stop leaves nothing behind."""
