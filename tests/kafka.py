@@ -82,14 +82,20 @@ class KafkaHarness:
         return consumer
 
     async def relay(self) -> None:
-        """Forward everything that was accepted, as the process of the last opened outbox."""
-        stop = asyncio.Event()
-        relay = Relay(self._folder, self.cluster, self._store, SystemClock())
-        async with asyncio.timeout(RUN_SECONDS), asyncio.TaskGroup() as tasks:
-            tasks.create_task(relay.run(stop))
+        """Forward everything that was accepted."""
+        async with asyncio.timeout(RUN_SECONDS), self.relaying() as relay:
             while not relay.idle:
                 await asyncio.sleep(0.01)
-            stop.set()
+
+    @asynccontextmanager
+    async def relaying(self) -> AsyncIterator[Relay]:
+        """The relay of the process whose outbox was opened last."""
+        stop = asyncio.Event()
+        relay = Relay(self._folder, self.cluster, self._store, SystemClock())
+        task = asyncio.create_task(relay.run(stop))
+        yield relay
+        stop.set()
+        await task
 
     async def dead(self, topic: Topic) -> list[Record]:
         return await messages(self.cluster, topic, topic.dead_letters)

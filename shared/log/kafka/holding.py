@@ -105,6 +105,7 @@ async def stand(
     """Put every partition to its stored position, and find the intents in the committed metadata."""
     found: dict[int, dict[str, tuple[int, int]]] = defaultdict(dict)
     sizes: dict[int, int] = {}
+    unread: list[TopicPartition] = []
     for source, place in holding.places.items():
         position = holding.seats[place.partition].positions.get(source)
         told = committed.get(place, _NOTHING)
@@ -116,7 +117,9 @@ async def stand(
         if start > 0:
             consumer.seek(place, start)
         else:
-            await consumer.seek_to_beginning(place)
+            unread.append(place)
+    if unread:
+        await consumer.seek_to_beginning(*unread)
     # One commit carried the whole intent: part of one is what a batch left that was ended.
     holding.intents = {p: ranges for p, ranges in found.items() if len(ranges) == sizes[p]}
 

@@ -37,13 +37,11 @@ async def read_spans(
     consumer.assign([*spans])
     await consumer.start()
     try:
-        ends = await consumer.end_offsets(spans)
+        starts = await consumer.beginning_offsets([p for p, s in spans.items() if s.start is None])
+        ends = await consumer.end_offsets([*spans])
         for place, span in spans.items():
-            ends[place] = min(ends[place], ends[place] if span.end is None else span.end)
-            if span.start is None:
-                await consumer.seek_to_beginning(place)
-            else:
-                consumer.seek(place, span.start)
+            consumer.seek(place, starts[place] if span.start is None else span.start)
+            ends[place] = ends[place] if span.end is None else min(ends[place], span.end)
         found: dict[TopicPartition, list[ConsumerRecord]] = {place: [] for place in spans}
         open_ = set(spans)
         while open_ := {p for p in open_ if await consumer.position(p) < ends[p]}:

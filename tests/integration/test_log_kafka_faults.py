@@ -1,0 +1,239 @@
+"""The Kafka log while brokers die and freeze, members come and go, and topics are made anew."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from shared.clock import SystemClock
+from shared.log.consumer import Consumer, ConsumerLimits
+from shared.log.kafka.cluster import Cluster
+from shared.log.kafka.group import KafkaGroup
+from shared.log.kafka.layout import layouts
+from shared.log.kafka.seat import Seat
+from shared.log.record import Effect, Fact, Handler, Moved, Position, Record
+from shared.topics import INTERACTION_COMPLETED, USAGE_RATED
+from tests.brokers import Broker
+from tests.contract.log_suite import Collecting, Dying, Surviving, a_fact, gaps
+from tests.kafka import KafkaHarness, a_cluster, make, messages
+
+PATIENCE_SECONDS = 120
+FROZEN_SECONDS = 12  # longer than a session lasts
+TENANTS = [f"tenant-{n}" for n in range(20)]
+LIMITS = ConsumerLimits(max_records=100, max_age_seconds=0.02)
+
+
+@pytest.fixture
+async def log(tmp_path: Path, broker: Broker) -> KafkaHarness:
+    groups = ("g", "billing", "w")
+    return KafkaHarness(
+        tmp_path, await a_cluster(broker, (INTERACTION_COMPLETED, USAGE_RATED), groups)
+    )
+
+
+class Counting:
+    """Counts what it handles, and makes a fact of each."""
+
+    def __init__(self) -> None:
+        self.seen: Counter[str] = Counter()
+
+    async def handle(self, records: Sequence[Record]) -> Effect:
+        self.seen.update(r.event_id for r in records)
+        return Effect(facts=[Fact(USAGE_RATED, r.key, r.event_id, b"rated") for r in records])
+
+
+@dataclass
+class Member:
+    consumer: Consumer
+    stop: asyncio.Event
+    task: asyncio.Task[None]
+
+
+@asynccontextmanager
+async def a_member(cluster: Cluster, group: str, handler: Handler) -> AsyncIterator[Member]:
+    """A running member of a group."""
+    topics = [INTERACTION_COMPLETED]
+    async with KafkaGroup(group, topics, cluster, SystemClock()) as source:
+        consumer = Consumer(group, topics, source, source, handler, LIMITS, SystemClock())
+        stop = asyncio.Event()
+        task = asyncio.create_task(consumer.run(stop))
+        yield Member(consumer, stop, task)
+        stop.set()
+        await task
+
+
+async def until(cluster: Cluster, n: int) -> list[Record]:
+    """The rated facts, once there are `n` of them."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while len(rated := await messages(cluster, USAGE_RATED)) < n:
+            await asyncio.sleep(0.2)
+    return rated
+
+
+def assert_each_once(rated: Sequence[Record], n: int) -> None:
+    """Every fact is there once, and every lane counts 1, 2, 3, ..."""
+    assert Counter(r.event_id for r in rated) == Counter(a_fact(i).event_id for i in range(n))
+    lanes: dict[str, list[int]] = {}
+    for record in rated:
+        lanes.setdefault(record.lane, []).append(record.seq)
+    assert all(seqs == [*range(1, len(seqs) + 1)] for seqs in lanes.values())
+
+
+@pytest.mark.parametrize("fault", ["killed", "frozen"])
+async def test_a_broker_that_fails_in_mid_stream_costs_nothing(
+    log: KafkaHarness, broker: Broker, fault: str
+) -> None:
+    before = gaps("billing")
+    async with (
+        log.outbox() as outbox,
+        log.relaying(),
+        a_member(log.cluster, "billing", Counting()),
+    ):
+        for n in range(1000):
+            await outbox.append([a_fact(n, tenant=TENANTS[n % 20])])
+        await until(log.cluster, 100)
+        if fault == "killed":
+            broker.kill()
+        else:
+            broker.freeze()
+        for n in range(1000, 2000):
+            await outbox.append([a_fact(n, tenant=TENANTS[n % 20])])
+        if fault == "killed":
+            await asyncio.to_thread(broker.start)
+        else:
+            await SystemClock().sleep(FROZEN_SECONDS)
+            broker.thaw()
+
+        rated = await until(log.cluster, 2000)
+
+    assert_each_once(rated, 2000)
+    assert gaps("billing") == before
+
+
+async def test_members_that_come_and_go_lose_nothing_and_repeat_no_effect(
+    log: KafkaHarness,
+) -> None:
+    before = gaps("billing")
+    async with (
+        log.outbox() as outbox,
+        log.relaying(),
+        a_member(log.cluster, "billing", Counting()),
+    ):
+        await outbox.append([a_fact(n, tenant=TENANTS[n % 20]) for n in range(500)])
+        await until(log.cluster, 100)
+        async with a_member(log.cluster, "billing", second := Counting()):
+            for n in range(500, 1500):
+                await outbox.append([a_fact(n, tenant=TENANTS[n % 20])])
+            await until(log.cluster, 1500)
+        await outbox.append([a_fact(n, tenant=TENANTS[n % 20]) for n in range(1500, 2000)])
+
+        rated = await until(log.cluster, 2000)
+
+    assert second.seen
+    assert_each_once(rated, 2000)
+    assert gaps("billing") == before
+
+
+async def test_who_lost_a_seat_stores_nothing_any_more(log: KafkaHarness) -> None:
+    fact = a_fact(1, topic=USAGE_RATED)
+    old, new = Seat("g", 3, log.cluster), Seat("g", 3, log.cluster)
+    await old.claim()
+    await old.commit({"s": Position(1)}, Effect(facts=[fact], states={"a": b"1"}), 0)
+    await new.claim()
+
+    with pytest.raises(Moved):
+        await old.commit({"s": Position(2)}, Effect(facts=[fact], states={"a": b"2"}), 0)
+    await new.commit({"s": Position(5)}, Effect(), 0)
+
+    assert len(await messages(log.cluster, USAGE_RATED)) == 1
+    await old.close()
+    await new.close()
+
+
+async def test_the_next_holder_of_a_seat_finds_state_position_and_numbers(
+    log: KafkaHarness,
+) -> None:
+    class Remembering(Collecting):
+        async def handle(self, records: Sequence[Record]) -> Effect:
+            effect = await super().handle(records)
+            facts = [Fact(USAGE_RATED, r.key, r.event_id, b"rated") for r in records]
+            return Effect(facts=facts, states=effect.states)
+
+    first, second = Remembering(done=3), Remembering(done=2)
+    async with log.outbox() as outbox:
+        await outbox.append([a_fact(n) for n in range(3)])
+        await log.run(first, first.stop)
+        await outbox.append([a_fact(n) for n in range(3, 5)])
+
+        await log.run(second, second.stop)
+
+    assert second.restored == {"count": b"3"}
+    assert_each_once(await messages(log.cluster, USAGE_RATED), 5)
+
+
+async def test_a_begun_batch_of_each_partition_comes_again_as_it_was(log: KafkaHarness) -> None:
+    one, other, surviving = Dying(done=3), Dying(done=3), Surviving(done=8)
+    async with log.outbox() as outbox:
+        await outbox.append([a_fact(n, tenant="acme") for n in range(3)])
+        await log.run(one, one.stop, "w")
+        await outbox.append([a_fact(n, tenant="acme") for n in range(3, 6)])
+        await outbox.append([a_fact(n, tenant="bank") for n in range(6, 8)])
+        await log.run(other, other.stop, "w")
+
+        await log.run(surviving, surviving.stop, "w")
+
+    assert one.batches[0] == other.batches[0] == surviving.batches[0]
+    assert sorted(r.event_id for r in surviving.records) == [a_fact(n).event_id for n in range(8)]
+
+
+async def test_what_is_no_fact_is_buried_with_its_bytes_and_its_neighbours_pass(
+    log: KafkaHarness,
+) -> None:
+    handler = Collecting(done=2)
+    producer = log.cluster.producer(None)
+    async with log.outbox() as outbox:
+        await outbox.append([a_fact(1)])
+        await log.relay()
+        await producer.start()
+        topic = log.cluster.topic(INTERACTION_COMPLETED.name)
+        partition = INTERACTION_COMPLETED.partition("acme")
+        await producer.send_and_wait(topic, b"\x00stray", partition=partition)
+        await producer.stop()
+        await outbox.append([a_fact(2)])
+
+        await log.run(handler, handler.stop)
+        dead = await log.dead(INTERACTION_COMPLETED)
+
+    assert [r.value for r in handler.records] == [b"value 1", b"value 2"]
+    assert [d.value for d in dead] == [b"\x00stray"]
+    assert "producer" in dead[0].headers["reason"]
+
+
+async def test_a_topic_made_anew_is_read_from_its_start_and_what_it_lost_is_reported(
+    log: KafkaHarness,
+) -> None:
+    first, second = Collecting(done=2), Collecting(done=1)
+    topic = log.cluster.topic(INTERACTION_COMPLETED.name)
+    async with log.outbox() as outbox:
+        await outbox.append([a_fact(1), a_fact(2)])
+        await log.run(first, first.stop)
+        await outbox.append([a_fact(3)])
+        await log.relay()
+        admin = log.cluster.admin()
+        await admin.start()
+        await admin.delete_topics([topic])
+        while topic in await admin.list_topics():
+            await asyncio.sleep(0.05)
+        await admin.close()
+        await make(log.cluster, layouts(log.cluster, [INTERACTION_COMPLETED]))
+        await outbox.append([a_fact(4)])
+        before = gaps("g")
+
+        await log.run(second, second.stop)
+
+    assert [r.value for r in second.records] == [b"value 4"]
+    assert gaps("g") - before == 1
