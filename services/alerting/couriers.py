@@ -19,9 +19,9 @@ from services.alerting.domain.delivery import (
 )
 from services.alerting.domain.rule import Place, When
 from services.alerting.rounds import repeat
-from services.alerting.rulebook import DELIVERY_RULE
 from services.alerting.stream import Reports
 from shared.clock import Clock
+from shared.config.alerts import DELIVERY_RULE
 from shared.errors import Unavailable
 from shared.metrics import ALERT_DELIVERIES
 

@@ -3,12 +3,10 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from services.alerting.domain.rule import PLACE_FIELDS, Rule, Severity, When
+from services.alerting.domain.rule import Rule, Severity, When
 from services.alerting.settings import Settings
 from shared.config import RuleConfig
-from shared.errors import Invalid
-
-DELIVERY_RULE = "delivery"
+from shared.config.alerts import DELIVERY_RULE
 
 _BUILT_IN_ERROR_RATE = Decimal("0.1")
 _A_WORKING_SHIFT = 8 * 3600
@@ -17,14 +15,11 @@ _A_WORKING_SHIFT = 8 * 3600
 def rules_of(
     configured: Sequence[RuleConfig], channels: Sequence[str], settings: Settings
 ) -> Mapping[str, Rule]:
-    """Every rule by its name. Raises `Invalid` with the faults of all that cannot be evaluated.
+    """Every rule by its name.
 
     With none configured, every detection and every place where a tenth of at least 20 calls in
     5 minutes fail is told to every channel.
     """
-    faults = [fault for rule in configured for fault in _faults(rule)]
-    if faults:
-        raise Invalid("Rules cannot be evaluated.", faults=tuple(faults))
     everywhere = tuple(channels)
     rules = [_rule(rule, settings) for rule in configured or _built_in(everywhere)]
     own = Rule(
@@ -62,18 +57,3 @@ def _rule(rule: RuleConfig, settings: Settings) -> Rule:
         quiet_seconds=settings.detection_quiet_seconds if detection else rule.window_seconds,
         group_wait_seconds=settings.group_wait_seconds if detection else 0,
     )
-
-
-def _faults(rule: RuleConfig) -> list[str]:
-    faults = [
-        f"rule '{rule.name}': cannot group by '{name}': expected one of {', '.join(PLACE_FIELDS)}"
-        for name in rule.group_by
-        if name not in PLACE_FIELDS
-    ]
-    if rule.name == DELIVERY_RULE:
-        faults.append(f"rule '{rule.name}': the name is taken by the rule about dead deliveries")
-    if rule.when != When.DETECTION and rule.window_seconds < 1:
-        faults.append(f"rule '{rule.name}': window_seconds must be at least 1")
-    if rule.when != When.DETECTION and not rule.threshold:
-        faults.append(f"rule '{rule.name}': {rule.when} needs a threshold above 0")
-    return faults

@@ -2,46 +2,78 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from shared.config import ChannelConfig, RuleConfig
-from shared.config.kinds import DECIMAL, DURATION, ID, LINE, NAME, URL, Kind, choice, whole
+from shared.config.kinds import (
+    DECIMAL,
+    DURATION,
+    HOST,
+    ID,
+    LINE,
+    MAILBOX,
+    NAME,
+    TOKEN,
+    URL,
+    WEBHOOK_SECRET,
+    Kind,
+    choice,
+    whole,
+)
 from shared.config.section import Section
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """An option of a channel: scalars of a kind, or a `${ENV}` reference when `kind` is None."""
+    """An option of a channel: a scalar of a kind, a list of them, or a `${ENV}` reference to one."""
 
-    kind: Kind[str | int] | None
+    kind: Kind[str] | Kind[int]
     required: bool = False
     many: bool = False
 
 
-_SECRET = Option(None)
-_REQUIRED_SECRET = Option(None, required=True)
-_URL = Option(URL)
+@dataclass(frozen=True, slots=True)
+class SecretOption:
+    """An option of a channel that is a `${ENV}` reference to a value of a kind."""
 
-CHANNEL_OPTIONS: Mapping[str, Mapping[str, Option]] = {
-    "webhook": {"url": Option(URL, required=True), "secret": _SECRET, "previous_secret": _SECRET},
-    "slack": {"url": _REQUIRED_SECRET},
-    "teams": {"url": _REQUIRED_SECRET},
-    "pagerduty": {"routing_key": _REQUIRED_SECRET, "url": _URL},
-    "opsgenie": {"api_key": _REQUIRED_SECRET, "url": _URL},
+    kind: Kind[str]
+    required: bool = False
+
+
+_URL = Option(URL)
+_SECRET_URL = SecretOption(URL, required=True)
+_TOKEN = SecretOption(TOKEN, required=True)
+_SIGNED_WITH = SecretOption(WEBHOOK_SECRET)
+
+CHANNEL_OPTIONS: Mapping[str, Mapping[str, Option | SecretOption]] = {
+    "webhook": {
+        "url": Option(URL, required=True),
+        "secret": _SIGNED_WITH,
+        "previous_secret": _SIGNED_WITH,
+    },
+    "slack": {"url": _SECRET_URL},
+    "teams": {"url": _SECRET_URL},
+    "pagerduty": {"routing_key": _TOKEN, "url": _URL},
+    "opsgenie": {"api_key": _TOKEN, "url": _URL},
     "email": {
-        "host": Option(LINE, required=True),
+        "host": Option(HOST, required=True),
         "port": Option(whole(1, 65_535)),
         "security": Option(choice("tls", "starttls", "none")),
         "username": Option(LINE),
-        "password": _SECRET,
-        "from": Option(LINE, required=True),
-        "to": Option(LINE, required=True, many=True),
+        "password": SecretOption(LINE),
+        "from": Option(MAILBOX, required=True),
+        "to": Option(MAILBOX, required=True, many=True),
     },
     "log": {},
 }
 
+DELIVERY_RULE = "delivery"
+
 _CHANNEL_KIND = choice(*CHANNEL_OPTIONS)
 _WHEN = choice("detection", "error_rate", "latency_p95", "spend")
-_PLACE = choice("tenant", "project", "environment", "provider", "model", "feature", "channel")
+_PLACES = ("tenant", "project", "environment", "provider", "model")
+_PLACE_OF_CALLS = choice(*_PLACES)
+_PLACE_OF_DETECTIONS = choice(*_PLACES, "feature")
 _SEVERITY = choice("info", "warning", "critical")
 _COUNT = whole(1, 1_000_000_000)
 _A_WORKING_SHIFT = 8 * 3600
@@ -60,31 +92,30 @@ def channel_of(section: Section) -> ChannelConfig:
     )
 
 
-def _option(section: Section, key: str, option: Option) -> object:
+def _option(section: Section, key: str, option: Option | SecretOption) -> object:
     if section.find(key) is None and not option.required:
         return None
-    if option.kind is None:
-        return section.required_secret(key)
+    if isinstance(option, SecretOption):
+        return section.required_secret(key, option.kind)
     if option.many:
         return list(section.required_many(key, option.kind))
     return section.required(key, option.kind, None)
 
 
 def rule_of(section: Section) -> RuleConfig:
-    """A rule; every kind but `detection` needs a threshold."""
+    """A rule; every kind but `detection` needs a threshold, and a detection has none."""
     section.refer("channels", "channel")
     section.refer("tenant", "tenant")
     when = section.required("when", _WHEN, "")
-    if when not in {"", "detection"}:
-        section.demand("threshold", f"the number that {when} must pass")
-    threshold = section.optional("threshold", DECIMAL, None)
-    if threshold == 0:
-        section.fault("threshold", "expected a number above 0.")
+    name = section.name("name", NAME, defines="rule")
+    if name == DELIVERY_RULE:
+        section.fault("name", f"'{name}' is the rule about alerts that do not arrive.")
+    places = _PLACE_OF_DETECTIONS if when == "detection" else _PLACE_OF_CALLS
     return RuleConfig(
-        name=section.name("name", NAME, defines="rule"),
+        name=name,
         when=when,
         channels=section.required_many("channels", NAME),
-        threshold=threshold,
+        threshold=_threshold(section, when),
         window_seconds=section.optional("window_seconds", DURATION, 300),
         # A share or a percentile of few calls says little; a sum of money says all, from the first one.
         minimum_count=section.optional("minimum_count", _COUNT, 1 if when == "spend" else 20),
@@ -92,6 +123,20 @@ def rule_of(section: Section) -> RuleConfig:
         renotify_seconds=section.optional(
             "renotify_seconds", DURATION, _A_WORKING_SHIFT if when == "detection" else 3600
         ),
-        group_by=section.many("group_by", _PLACE, ("tenant", "model")),
+        group_by=section.many("group_by", places, ("tenant", "model")),
         tenant=section.optional("tenant", ID, ""),
     )
+
+
+def _threshold(section: Section, when: str) -> Decimal | None:
+    if when == "detection":
+        for key in ("threshold", "window_seconds", "minimum_count"):
+            section.fault(key, "a detection is one already: its rule has no such key.")
+    elif when:
+        section.demand("threshold", f"the number that {when} must pass")
+    threshold = section.optional("threshold", DECIMAL, None)
+    if threshold == 0:
+        section.fault("threshold", "expected a number above 0.")
+    if when == "error_rate" and threshold is not None and threshold > 1:
+        section.fault("threshold", "expected a share of calls, at most 1: 0.05 is one in twenty.")
+    return threshold

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 from shared.addresses import parse_url
 from shared.errors import Invalid
+from shared.webhook_secret import WEBHOOK_SECRET_PREFIX, secret_bytes
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -88,6 +89,21 @@ def _decimal(text: str) -> Decimal:
     return value
 
 
+def _positive(text: str) -> float:
+    value = float(_decimal(text))
+    if not value:
+        raise ValueError(f"expected a number above 0, not '{_short(text)}'.")
+    return value
+
+
+def _webhook_secret(text: str) -> str:
+    try:
+        secret_bytes(text)
+    except Invalid as error:
+        raise ValueError(_lowered(error.message)) from error
+    return text
+
+
 def _duration(text: str) -> int:
     found = _DURATION.fullmatch(text)
     seconds = int(found[1]) * _SECONDS[found[2]] if found else 0
@@ -140,7 +156,15 @@ NAME = matching(NAME_PATTERN, "a name of letters, digits and any of ._:/@+-, at 
 LINE = matching(r"[^\x00-\x1f\x7f]{1,256}", "one line of text, at most 256 characters")
 FLAG = Kind(frozenset({"bool"}), _flag, "true or false")
 DECIMAL = Kind(_NUMBER, _decimal, "a number")
+POSITIVE = Kind(_NUMBER, _positive, "a number above 0")
 DURATION = Kind(frozenset({"int", "str"}), _duration, "a duration like 300, 90s, 5m, 1h or 7d")
 MOMENT = Kind(frozenset({"str", "timestamp"}), _moment, "a time like 2027-01-31T00:00:00Z")
 NETWORK = Kind(_STRING, _network, "a network like 10.0.0.0/8")
 URL = Kind(_STRING, _url, "a URL")
+HOST = matching(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?", "the name or address of a host")
+MAILBOX = matching(
+    r"[^@<>\s]+@[^@<>\s]+|[^<>@\x00-\x1f]{0,128}<[^@<>\s]+@[^@<>\s]+>",
+    "an address like alerts@example.com, or Alerts <alerts@example.com>",
+)
+WEBHOOK_SECRET = Kind(_STRING, _webhook_secret, f"{WEBHOOK_SECRET_PREFIX} and base64")
+TOKEN = matching(r"[\x21-\x7e]{1,512}", "a key of visible characters without spaces")

@@ -110,15 +110,19 @@ class Section:
             self.reading.fault(value, "expected at least one item.")
         return self.many(key, kind)
 
-    def required_secret(self, key: str) -> str:
+    def required_secret(self, key: str, kind: Kind[str]) -> str:
         """A `${ENV}` reference that must be there."""
         self.demand(key, "a reference like ${NAME}")
-        return self.secret(key)
+        return self.secret(key, kind)
 
-    def secret(self, key: str) -> str:
-        """A `${ENV}` reference, or the empty string when the key is absent."""
+    def secret(self, key: str, kind: Kind[str] | None = None) -> str:
+        """A `${ENV}` reference to a value of a kind, or the empty string when the key is absent."""
         value = self.find(key)
-        return "" if value is None else self.reading.reference(value)
+        if value is None:
+            return ""
+        reference = self.reading.reference(value)
+        self._refuse_secret(value, self.reading.secrets.get(reference[2:-1], ""), kind)
+        return reference
 
     def section(self, key: str) -> "Section":
         """The mapping under a key; the caller closes it."""
@@ -176,6 +180,15 @@ class Section:
             except ValueError as error:
                 self.reading.fault(value, str(error))
         return []
+
+    def _refuse_secret(self, value: Value, secret: str, kind: Kind[str] | None) -> None:
+        """Note a secret of the wrong kind; what it holds is never in the sentence."""
+        if not secret or kind is None:
+            return
+        try:
+            kind.parse(secret)
+        except ValueError:
+            self.reading.fault(value, f"the variable does not hold {kind.expected}.")
 
     def _plain(self, key: str, value: Value) -> object:
         """An option as JSON could hold it."""

@@ -1,29 +1,32 @@
 """The shape of leeway.yaml: `Config` from the sections of the file, with what is built in."""
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
-from shared.config import Config, ModelConfig, PriceConfig, ProviderConfig, RouteConfig
+from shared.config import Config, ModelConfig, PriceConfig, RouteConfig
 from shared.config.alerts import channel_of, rule_of
 from shared.config.document import Value
-from shared.config.kinds import DECIMAL, FLAG, LINE, NAME, NETWORK, URL, choice, whole
+from shared.config.kinds import DECIMAL, FLAG, LINE, NAME, NETWORK, choice, whole
+from shared.config.providers import DEMO, DEMO_PROVIDER, provider_of
 from shared.config.reading import Reading
 from shared.config.section import Section
 from shared.config.tenants import FIRST_TENANT, tenant_of
 from shared.prices.classes import CLASSES
+from shared.prices.exact import decimal_places
 
-DEMO = "demo"
-DEMO_PROVIDER = ProviderConfig(name=DEMO, kind=DEMO)
 DEMO_MODEL = ModelConfig(name=DEMO, routes=(RouteConfig(provider=DEMO, model=DEMO),))
 
-_PROVIDER_KIND = choice("openai", "anthropic", DEMO)
 _WEIGHT = whole(1, 1_000_000)
 _TOKEN_CLASS = choice(*CLASSES)
+# Seconds have six decimals of their own, and a cost is stored with eighteen.
+_SECONDS_DECIMALS = 6
+_TOO_FINE = f"expected at most {_SECONDS_DECIMALS} decimals of a price per million audio_seconds."
 
 
 def config_of(root: Section) -> Config:
     """The whole file. What is wrong in it is noted in the reading: the caller must look there."""
     demo = root.optional("demo", FLAG, default=True)
-    providers = [_provider(section) for section in root.sections("providers")]
+    providers = [provider_of(section) for section in root.sections("providers")]
     models = _models(root)
     tenants = [tenant_of(section) for section in root.sections("tenants")]
     if demo:
@@ -51,16 +54,6 @@ def _build_in(reading: Reading, kind: str, name: str) -> bool:
     needed = not reading.defines(kind, name)
     reading.define(kind, name)
     return needed
-
-
-def _provider(section: Section) -> ProviderConfig:
-    return ProviderConfig(
-        name=section.name("name", NAME, defines="provider"),
-        kind=section.required("kind", _PROVIDER_KIND, DEMO),
-        base_url=section.optional("base_url", URL, ""),
-        api_key=section.secret("api_key"),
-        options=section.section("options").options(),
-    )
 
 
 def _models(root: Section) -> list[ModelConfig]:
@@ -98,6 +91,9 @@ def _price(section: Section) -> PriceConfig:
         rates_per_million_usd=section.table("rates_per_million_usd", _TOKEN_CLASS, DECIMAL),
     )
     section.demand("rates_per_million_usd", "a mapping from a class of tokens to US dollars")
+    seconds = price.rates_per_million_usd.get("audio_seconds", Decimal(0))
+    if decimal_places(seconds) > _SECONDS_DECIMALS:
+        section.fault("rates_per_million_usd", _TOO_FINE)
     model = section.find("model")
     if model is not None:
         section.reading.define("price", f"{price.provider}/{price.model}", model)

@@ -11,12 +11,13 @@ from services.alerting.channels.opsgenie import OpsgenieForm
 from services.alerting.channels.pagerduty import PagerDutyForm
 from services.alerting.channels.slack import SlackForm
 from services.alerting.channels.teams import TeamsForm
-from services.alerting.channels.webhook import WebhookForm, secret_of, signature
+from services.alerting.channels.webhook import WebhookForm, signature
 from services.alerting.domain.alert import Change
 from services.alerting.domain.delivery import Delivered, Failed, Refused
 from services.alerting.domain.rule import Severity
 from shared.egress import Reply
 from shared.errors import Invalid
+from shared.webhook_secret import secret_bytes
 from tests.alerting import ERROR_EVIDENCE, NOW, a_delivery, a_notification
 
 TITLE = "25.0% of calls fail: model demo, tenant acme"
@@ -31,7 +32,7 @@ def request(form: Form, change: Change = Change.FIRED) -> Request:
 
 def test_a_webhook_is_signed_as_the_published_vector() -> None:
     signed = signature(
-        secret_of(SECRET),
+        secret_bytes(SECRET),
         "msg_p5jXN8AQM9LWM0D4loKWxJek",
         1614265330,
         b'{"test": 2432232314}',
@@ -41,7 +42,7 @@ def test_a_webhook_is_signed_as_the_published_vector() -> None:
 
 
 def test_a_webhook_carries_a_signature_for_each_active_secret() -> None:
-    secrets = (secret_of(SECRET), secret_of(OTHER_SECRET))
+    secrets = (secret_bytes(SECRET), secret_bytes(OTHER_SECRET))
 
     sent = request(WebhookForm("https://hooks.example.com/", secrets))
 
@@ -94,7 +95,7 @@ def test_a_webhooks_payload_has_a_type_a_time_and_everything_that_is_known() -> 
 )
 def test_a_malformed_secret_is_refused_and_not_shown(text: str) -> None:
     with pytest.raises(Invalid) as refused:
-        secret_of(text)
+        secret_bytes(text)
 
     assert not text.removeprefix("whsec_") or text.removeprefix("whsec_") not in str(refused.value)
 

@@ -10,12 +10,11 @@ from services.alerting.domain import sketch, wording
 from services.alerting.domain.alert import Alert, Change, Signal, advanced, joined, opened
 from services.alerting.domain.notification import notification_of
 from services.alerting.domain.queries import query
-from services.alerting.domain.rule import PLACE_FIELDS, Place, Rule, When
+from services.alerting.domain.rule import Place, Rule, When
 from services.alerting.rulebook import rules_of
 from services.alerting.settings import Settings
 from shared import addresses
 from shared.config import RuleConfig
-from shared.errors import Invalid
 from tests.alerting import (
     DETECTION_EVIDENCE,
     ERROR_EVIDENCE,
@@ -150,19 +149,3 @@ def test_a_configured_rule_takes_the_place_of_the_built_in_ones() -> None:
 
     assert sorted(rules) == ["delivery", "mine"]
     assert (rules["mine"].quiet_seconds, rules["mine"].group_wait_seconds) == (3600, 0)
-
-
-def test_every_rule_that_cannot_be_evaluated_is_named() -> None:
-    configured = [
-        RuleConfig("delivery", "detection", ("log",)),
-        RuleConfig("a", "error_rate", ("log",), group_by=("tenant", "colour")),
-    ]
-
-    with pytest.raises(Invalid) as refused:
-        rules_of(configured, ["log"], Settings())
-
-    assert refused.value.faults == (
-        "rule 'delivery': the name is taken by the rule about dead deliveries",
-        f"rule 'a': cannot group by 'colour': expected one of {', '.join(PLACE_FIELDS)}",
-        "rule 'a': error_rate needs a threshold above 0",
-    )

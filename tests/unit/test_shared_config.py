@@ -12,6 +12,7 @@ from shared.config.loader import load_config
 from shared.errors import Invalid
 from shared.tokens import new_token
 
+SIGNING_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 DEMO_PROVIDER = ProviderConfig("demo", "demo")
 DEMO_MODEL = ModelConfig("demo", (RouteConfig("demo", "demo"),))
 
@@ -63,8 +64,6 @@ def test_the_whole_shape_is_read(file: File) -> None:
             base_url: http://localhost:8000/v1/
             api_key: ${UP_KEY}
             options:
-              max_tokens: 100
-              pace: 1.5
               stream_usage: false
               headers:
                 authorization: ${UP_KEY}
@@ -108,15 +107,13 @@ def test_the_whole_shape_is_read(file: File) -> None:
         """,
         UP_KEY="u",
         SQL="s",
-        HOOK="h",
+        HOOK=SIGNING_SECRET,
     )
 
     up = config.providers[0]
     assert up.base_url == "http://localhost:8000/v1"
     assert up.api_key == "${UP_KEY}"
     assert up.options == {
-        "max_tokens": 100,
-        "pace": 1.5,
         "stream_usage": False,
         "headers": {"authorization": "${UP_KEY}"},
     }
@@ -301,7 +298,7 @@ def test_a_whole_key_must_be_well_formed(file: File) -> None:
         ("providers: [{name: p, kind: openai, base_url: 'https://u:p@x.example'}]", "1: providers[0].base_url: expected a URL of the form https://host[:port]/path, without user or fragment."),
         ("providers: [{name: p, kind: openai, base_url: 'ftp://x.example'}]", "1: providers[0].base_url: expected a URL of the form https://host[:port]/path, without user or fragment."),
         ("alerts: {allow_networks: [10.0.0.1/8]}", "1: alerts.allow_networks[0]: expected a network like 10.0.0.0/8, not '10.0.0.1/8'."),
-        ("alerts: {channels: [{name: c, kind: log}], rules: [{name: r, when: detection, channels: [c], window_seconds: 5 m}]}", "1: alerts.rules[0].window_seconds: expected a duration from 1s to 31d, like 300, 90s, 5m, 1h or 7d, not '5 m'."),
+        ("alerts: {channels: [{name: c, kind: log}], rules: [{name: r, when: spend, threshold: 1, channels: [c], window_seconds: 5 m}]}", "1: alerts.rules[0].window_seconds: expected a duration from 1s to 31d, like 300, 90s, 5m, 1h or 7d, not '5 m'."),
         ("alerts: {channels: [{name: c, kind: log}], rules: [{name: r, when: spend, channels: [c]}]}", "1: alerts.rules[0].threshold: is required: the number that spend must pass."),
         ("alerts: {rules: [{name: r, when: detection, channels: [c]}]}", "1: alerts.rules[0].channels[0]: there is no channel 'c'."),
         ("alerts: {channels: [{name: c, kind: log, colour: red}]}", "1: alerts.channels[0].colour: there is no such key (there is: kind, name)."),
@@ -326,6 +323,80 @@ def test_a_fault_names_its_line_its_path_and_what_was_expected(
     assert file.faults(f"{text}\n") == [f"leeway.yaml:{fault}"]
 
 
+RULE = "alerts: {channels: [{name: c, kind: log}], rules: [{name: r, channels: [c], %s}]}"
+
+
+@pytest.mark.parametrize(
+    ("rule", "fault"),
+    [
+        ("when: error_rate, threshold: 5", "threshold: expected a share of calls, at most 1: 0.05 is one in twenty."),
+        ("when: detection, threshold: 1", "threshold: a detection is one already: its rule has no such key."),
+        ("when: detection, window_seconds: 1h", "window_seconds: a detection is one already: its rule has no such key."),
+        ("when: spend, threshold: 0", "threshold: expected a number above 0."),
+        ("when: spend, threshold: 1, group_by: [feature]", "group_by[0]: expected one of tenant, project, environment, provider, model, not 'feature'."),
+        ("when: detection, group_by: [channel]", "group_by[0]: expected one of tenant, project, environment, provider, model, feature, not 'channel'."),
+    ],
+)  # fmt: skip
+def test_a_rule_that_could_never_tell_anything_is_a_fault(
+    file: File, rule: str, fault: str
+) -> None:
+    assert file.faults(RULE % rule) == [f"leeway.yaml:1: alerts.rules[0].{fault}"]
+
+
+def test_the_name_of_the_rule_about_deliveries_is_taken(file: File) -> None:
+    text = RULE.replace("name: r", "name: delivery") % "when: detection"
+
+    assert file.faults(text) == [
+        "leeway.yaml:1: alerts.rules[0].name: 'delivery' is the rule about alerts that do not arrive."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("channel", "secret", "expected"),
+    [
+        ("kind: webhook, url: 'https://x.example', secret: ${S}", "whsec_c2hvcnQ=", "secret: the variable does not hold whsec_ and base64."),
+        ("kind: slack, url: ${S}", "not-a-url", "url: the variable does not hold a URL."),
+        ("kind: pagerduty, routing_key: ${S}", "two words", "routing_key: the variable does not hold a key of visible characters without spaces."),
+        ("kind: email, host: 'http://x y', from: a@b.example, to: [c@d.example], password: ${S}", "p", "host: expected the name or address of a host, not 'http://x y'."),
+        ("kind: email, host: h, from: nobody, to: [c@d.example], password: ${S}", "p", "from: expected an address like alerts@example.com, or Alerts <alerts@example.com>, not 'nobody'."),
+    ],
+)  # fmt: skip
+def test_a_channel_that_nothing_could_be_sent_to_is_a_fault_that_shows_no_secret(
+    file: File, channel: str, secret: str, expected: str
+) -> None:
+    options = channel.replace("${S}", "'${S}'")
+    text = f"alerts: {{channels: [{{name: c, {options}}}]}}"
+
+    assert file.faults(text, S=secret) == [f"leeway.yaml:1: alerts.channels[0].{expected}"]
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ("{stream_usage: 'no'}", "options.stream_usage: expected true or false, not a text."),
+        ("{stream_usge: true}", "options.stream_usge: there is no such key; did you mean 'stream_usage'?"),
+        ("{max_tokens: 5}", "options.max_tokens: there is no such key (there is: headers, stream_usage)."),
+    ],
+)  # fmt: skip
+def test_an_option_that_its_kind_of_provider_does_not_have_is_a_fault(
+    file: File, options: str, fault: str
+) -> None:
+    text = f"providers: [{{name: p, kind: openai, options: {options}}}]"
+
+    assert file.faults(text) == [f"leeway.yaml:1: providers[0].{fault}"]
+
+
+def test_a_price_finer_than_a_cost_is_a_fault(file: File) -> None:
+    rates = "rates_per_million_usd: {audio_seconds: 0.0000001}"
+
+    (fault,) = file.faults(f"prices: [{{provider: p, model: m, {rates}}}]")
+
+    assert fault == (
+        "leeway.yaml:1: prices[0].rates_per_million_usd: "
+        "expected at most 6 decimals of a price per million audio_seconds."
+    )
+
+
 def test_a_file_that_is_not_text_is_a_fault(tmp_path: Path) -> None:
     path = tmp_path / "leeway.yaml"
     path.write_bytes(b"\xff\xfe\x00")
@@ -343,9 +414,14 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_the_example_loads_and_uses_every_part_of_the_shape() -> None:
     example = Path(__file__).parents[2] / "leeway.example.yaml"
-    names = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ACME_SQL_PASSWORD", "ALERT_WEBHOOK_SECRET")
-    more = ("SLACK_WEBHOOK_URL", "PAGERDUTY_ROUTING_KEY", "SMTP_PASSWORD")
-    environ = {**dict.fromkeys([*names, *more], "x"), "ACME_CI_KEY": new_token("production")}
+    names = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ACME_SQL_PASSWORD")
+    more = ("PAGERDUTY_ROUTING_KEY", "SMTP_PASSWORD")
+    environ = {
+        **dict.fromkeys([*names, *more], "x"),
+        "ACME_CI_KEY": new_token("production"),
+        "ALERT_WEBHOOK_SECRET": SIGNING_SECRET,
+        "SLACK_WEBHOOK_URL": "https://hooks.slack.example/services/T/B/x",
+    }
 
     config = load_config(example, environ)
 

@@ -10,10 +10,11 @@ from services.alerting.channels.opsgenie import OpsgenieForm
 from services.alerting.channels.pagerduty import PagerDutyForm
 from services.alerting.channels.slack import SlackForm
 from services.alerting.channels.teams import TeamsForm
-from services.alerting.channels.webhook import WebhookForm, secret_of
+from services.alerting.channels.webhook import WebhookForm
 from shared.config import ChannelConfig, Config
 from shared.egress import Egress
 from shared.errors import Denied, Invalid
+from shared.webhook_secret import secret_bytes
 
 DEFAULT_CHANNEL = "log"
 
@@ -74,7 +75,7 @@ class _Options:
 
 def _webhook(options: _Options) -> Form:
     given = (options.secret("secret"), options.secret("previous_secret"))
-    return WebhookForm(options.text("url"), tuple(secret_of(text) for text in given if text))
+    return WebhookForm(options.text("url"), tuple(secret_bytes(text) for text in given if text))
 
 
 def _slack(options: _Options) -> Form:

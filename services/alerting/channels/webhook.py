@@ -1,7 +1,6 @@
 """Any receiver: JSON signed as Standard Webhooks 1.0 says (standardwebhooks.com)."""
 
 import base64
-import binascii
 import hashlib
 import hmac
 from dataclasses import dataclass, field
@@ -12,10 +11,6 @@ import orjson
 from services.alerting.channels.channel import Request
 from services.alerting.domain.delivery import Delivery
 from services.alerting.domain.notification import Notification
-from shared.errors import Invalid
-
-SECRET_PREFIX = "whsec_"  # noqa: S105 (what every secret begins with)
-SECRET_BYTES = range(24, 65)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +29,6 @@ class WebhookForm:
                 signature(secret, delivery.delivery_id, timestamp, body) for secret in self.secrets
             )
         return Request(self.url, body, headers)
-
-
-def secret_of(text: str) -> bytes:
-    """The bytes of `whsec_` and base64; raises `Invalid`, without showing it, unless 24 to 64 bytes."""
-    expected = f"expected {SECRET_PREFIX} and the base64 of 24 to 64 bytes"
-    if not text.startswith(SECRET_PREFIX):
-        raise Invalid(f"The webhook's secret is malformed: {expected}.")
-    try:
-        secret = base64.b64decode(text.removeprefix(SECRET_PREFIX), validate=True)
-    except binascii.Error as fault:
-        raise Invalid(f"The webhook's secret is malformed: {expected}.") from fault
-    if len(secret) not in SECRET_BYTES:
-        raise Invalid(f"The webhook's secret has {len(secret)} bytes: {expected}.")
-    return secret
 
 
 def signature(secret: bytes, message_id: str, timestamp: int, body: bytes) -> str:
