@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from services.warehouse.domain import Placed, chunks, frame, token
+from services.warehouse.domain import chunks, frames, token
 from shared.clickhouse import ProtobufSchema
 from shared.errors import Invalid
 from shared.log.record import DeadLetter, Effect, Record
@@ -44,22 +44,17 @@ class Sink:
         return Effect(dead_letters=dead)
 
     async def _write(self, table: str, records: Sequence[Record]) -> list[DeadLetter]:
-        facts = [_placed(record) for record in records]
-        frames = [frame(fact) for fact in facts]
+        framed = frames(records)
         dead: list[DeadLetter] = []
-        for part in chunks([len(each) for each in frames]):
-            dead += await self._settle(table, records[part], facts[part], frames[part])
+        for part in chunks([len(frame) for frame in framed]):
+            dead += await self._settle(table, records[part], framed[part])
         return dead
 
     async def _settle(
-        self,
-        table: str,
-        records: Sequence[Record],
-        facts: Sequence[Placed],
-        frames: Sequence[bytes],
+        self, table: str, records: Sequence[Record], framed: Sequence[bytes]
     ) -> list[DeadLetter]:
-        block = b"".join(frames)
-        name = token(table, self._store.schemas[table].text, facts, block)
+        block = b"".join(framed)
+        name = token(table, self._store.schemas[table].text, records, block)
         try:
             await self._store.insert(table, block, name)
         except Invalid as refusal:
@@ -70,17 +65,5 @@ class Sink:
         middle = len(records) // 2
         dead: list[DeadLetter] = []
         for half in (slice(None, middle), slice(middle, None)):
-            dead += await self._settle(table, records[half], facts[half], frames[half])
+            dead += await self._settle(table, records[half], framed[half])
         return dead
-
-
-def _placed(record: Record) -> Placed:
-    return Placed(
-        record.value,
-        record.producer,
-        record.epoch,
-        record.seq,
-        record.partition,
-        record.offset,
-        record.accepted_at_us,
-    )

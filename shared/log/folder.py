@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -50,7 +51,7 @@ class FolderLog:
     async def poll(
         self, topics: Sequence[str], positions: Mapping[str, Position], limit: int
     ) -> tuple[list[Record], Ranges]:
-        """See `Log.poll`. Each file gets its share of the limit, so that none starves another."""
+        """See `Log.poll`. Each file has its share of the limit; what it leaves of it goes to the others."""
         return await asyncio.to_thread(self._poll, topics, positions, limit)
 
     async def reread(self, topics: Sequence[str], ranges: Ranges) -> list[Record]:
@@ -58,13 +59,13 @@ class FolderLog:
         return await asyncio.to_thread(self._reread, topics, ranges)
 
     def readers(self) -> Sequence[OutboxReader]:
-        """A reader for each file that is there now."""
-        for path in sorted(self._folder.glob("*.db")):
+        """A reader for each file that is there now, always in the same order."""
+        for path in self._folder.glob("*.db"):
             if path.stem not in self._readers:
                 reader = _opened(path)
                 if reader is not None:
                     self._readers[path.stem] = reader
-        return list(self._readers.values())
+        return [self._readers[name] for name in sorted(self._readers)]
 
     def close(self) -> None:
         """Close every file."""
@@ -76,16 +77,15 @@ class FolderLog:
         self, topics: Sequence[str], positions: Mapping[str, Position], limit: int
     ) -> tuple[list[Record], Ranges]:
         readers = self.readers()
+        found = [_Found(reader, _next(positions, reader)) for reader in readers]
         share = max(1, limit // max(1, len(readers)))
-        found: list[Record] = []
-        ranges: dict[str, tuple[int, int]] = {}
-        for reader in readers:
-            start = positions[reader.source].next_offset if reader.source in positions else 0
-            records, end = reader.read(topics, start, share)
-            if end > start:
-                ranges[reader.source] = (start, end)
-            found.extend(records)
-        return found, ranges
+        for one in found:
+            one.read_on(topics, share)
+        left = limit - sum(len(one.records) for one in found)
+        for one in [one for one in found if len(one.records) == share]:
+            left -= one.read_on(topics, left)
+        ranges = {one.reader.source: (one.start, one.end) for one in found if one.end > one.start}
+        return [record for one in found for record in one.records], ranges
 
     def _reread(self, topics: Sequence[str], ranges: Ranges) -> list[Record]:
         found: list[Record] = []
@@ -94,6 +94,31 @@ class FolderLog:
                 start, end = ranges[reader.source]
                 found.extend(reader.read(topics, start, end - start, until=end)[0])
         return found
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a poll has found in one file so far, from `start` to before `end`."""
+
+    reader: OutboxReader
+    start: int
+    end: int = field(init=False)
+    records: list[Record] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.end = self.start
+
+    def read_on(self, topics: Sequence[str], limit: int) -> int:
+        """Read up to `limit` records more; how many there were."""
+        if limit <= 0:
+            return 0
+        more, self.end = self.reader.read(topics, self.end, limit)
+        self.records += more
+        return len(more)
+
+
+def _next(positions: Mapping[str, Position], reader: OutboxReader) -> int:
+    return positions.get(reader.source, Position()).next_offset
 
 
 def _opened(path: Path) -> OutboxReader | None:

@@ -2,15 +2,18 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from shared.log.file import MINUTE_US
 from shared.log.record import Position, Record
 
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
 
 class OutboxReader:
-    """One outbox file, read."""
+    """One outbox file, read. `source` names it in a group's position: another epoch is another source."""
 
     def __init__(self, path: Path) -> None:
         self.producer = path.stem
@@ -22,11 +25,7 @@ class OutboxReader:
         )
         row = self._db.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
         self.epoch: str = row[0] if row else ""
-
-    @property
-    def source(self) -> str:
-        """The name of this file as a group's position knows it: another epoch is another source."""
-        return f"{self.producer}/{self.epoch}"
+        self.source = f"{self.producer}/{self.epoch}"
 
     def close(self) -> None:
         """Close the connection."""
@@ -46,11 +45,21 @@ class OutboxReader:
             f" FROM records WHERE id >= ? AND id < ? AND topic IN ({marks}) ORDER BY id LIMIT ?",
             (from_offset, end, *topics, limit),
         ).fetchall()
-        records = [self._record(row) for row in rows]
+        records = [self._record(*row) for row in rows]
         return records, (records[-1].offset + 1 if len(records) == limit else end)
 
-    def _record(self, row: tuple[int, str, int, int, str, str, int, str | None, bytes]) -> Record:
-        offset, topic, partition, seq, key, event_id, accepted_at_us, headers, value = row
+    def _record(
+        self,
+        offset: int,
+        topic: str,
+        partition: int,
+        seq: int,
+        key: str,
+        event_id: str,
+        accepted_at_us: int,
+        headers: str | None,
+        value: bytes,
+    ) -> Record:
         return Record(
             source=self.source,
             offset=offset,
@@ -63,7 +72,7 @@ class OutboxReader:
             event_id=event_id,
             accepted_at_us=accepted_at_us,
             value=value,
-            headers=json.loads(headers) if headers else {},
+            headers=json.loads(headers) if headers else _NO_HEADERS,
         )
 
     def counts(self, table: str) -> list[tuple[str, str, int, int]]:
