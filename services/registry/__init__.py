@@ -1,6 +1,6 @@
 """Registry: what may run: tenants, their projects, environments and keys; providers and public models.
 
-In        leeway.yaml at the start; HTTP /v1/registry
+In        leeway.yaml at the start; HTTP /v1/registry; gRPC Registry (what is live, for services without the log)
 Out       registry.changed.v1 (every change is a row of `changes` in its own transaction, then a fact)
 Owns      tenants, projects, environments, keys, providers, models, changes
 Answers   operators about everything, a tenant's administrators about their tenant

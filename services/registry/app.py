@@ -1,17 +1,21 @@
-"""Composition of the registry: HTTP -> registry -> store -> publisher -> outbox."""
+"""Composition of the registry: HTTP -> registry -> store -> publisher -> outbox; store -> tail -> gRPC."""
 
 from pathlib import Path
 
 from services.registry.api import Api
 from services.registry.registry import Registry
+from services.registry.rpc import door_of, services_of
 from services.registry.seed import Seeded, seed
 from services.registry.settings import Settings
 from services.registry.store import Store
 from services.registry.stream import Publisher
+from services.registry.tail import Tail
 from shared.clock import Clock, SystemClock
 from shared.config import Config
 from shared.database import Database
 from shared.lifecycle import App, Host
+from shared.rpc.health import Health
+from shared.rpc.server import RpcServer
 from shared.secrets_folder import SecretsFolder
 
 _SYSTEM_CLOCK = SystemClock()
@@ -41,10 +45,14 @@ def build(settings: Settings, host: Host) -> App:
         opening = publisher.opening_revision
         return opening is not None and host.live.revision >= opening
 
+    health = Health(serving=False)
+    tail = Tail(store, host.clock, health.announce, interval_seconds=settings.publish_seconds)
+    door, services = door_of(settings, host.tls), services_of(store, tail, settings)
+    server = RpcServer(door, services, host.clock, health)
     return App(
         name="registry",
         routes=Api(registry, host.live, host.clock).routes(),
-        resources=[database],
-        tasks=[publisher.run],
+        resources=[database, server] if settings.grpc_port else [database],
+        tasks=[publisher.run, tail.run] if settings.grpc_port else [publisher.run],
         ready=ready,
     )

@@ -164,6 +164,14 @@ class Revision:
     changed_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The last change of every living entity, oldest first, as of one revision."""
+
+    revision: int
+    living: tuple[Revision, ...]
+
+
 def differences(wanted: Sequence[Entity], kept: Sequence[Kept]) -> tuple[Change, ...]:
     """What must change so that all that the file wants is there, and nothing of the file that it does not want.
 

@@ -22,6 +22,7 @@ from services.registry.domain import (
     Provider,
     Revision,
     Route,
+    Snapshot,
     Tenant,
 )
 from services.registry.tables import (
@@ -85,6 +86,26 @@ class Store:
         """The newest revision; 0 when nothing was ever changed."""
         async with self._database.reading() as connection:
             return int(await connection.scalar(select(func.max(CHANGES.c.revision))) or 0)
+
+    async def snapshot(self) -> Snapshot:
+        """All that lives, as of the newest revision."""
+        last_ones = select(func.max(CHANGES.c.revision)).group_by(
+            CHANGES.c.entity, CHANGES.c.entity_id
+        )
+        query = select(CHANGES).where(CHANGES.c.revision.in_(last_ones))
+        # One statement sees one moment, in every database.
+        async with self._database.reading() as connection:
+            rows = await connection.execute(query.order_by(CHANGES.c.revision))
+            last = [_revision(row) for row in rows.mappings()]
+        newest = last[-1].revision if last else 0
+        return Snapshot(newest, tuple(one for one in last if not one.deleted))
+
+    async def changes_after(self, revision: int, limit: int) -> Sequence[Revision]:
+        """The oldest changes behind a revision. Writers go one after another: none comes in between later."""
+        query = select(CHANGES).where(CHANGES.c.revision > revision)
+        async with self._database.reading() as connection:
+            rows = await connection.execute(query.order_by(CHANGES.c.revision).limit(limit))
+            return [_revision(row) for row in rows.mappings()]
 
     async def installation_id(self) -> str:
         """The name that tells this control plane's facts from every other's."""

@@ -103,7 +103,14 @@ class Publisher:
 
 def fact_of(revision: Revision, installation_id: str) -> Fact:
     """The fact of a change: the same change is the same event, however often it is told."""
-    message = RegistryChanged(
+    event_id = derived_id("registry", installation_id, str(revision.revision))
+    value = message_of(revision).SerializeToString()
+    return Fact(REGISTRY_CHANGED, revision.tenant, event_id, value)
+
+
+def message_of(revision: Revision) -> RegistryChanged:
+    """A change, as everyone else reads it."""
+    return RegistryChanged(
         tenant=revision.tenant,
         revision=revision.revision,
         entity=revision.entity,
@@ -113,5 +120,3 @@ def fact_of(revision: Revision, installation_id: str) -> Fact:
         actor=revision.actor,
         changed_at_us=micros(revision.changed_at),
     )
-    event_id = derived_id("registry", installation_id, str(revision.revision))
-    return Fact(REGISTRY_CHANGED, revision.tenant, event_id, message.SerializeToString())

@@ -7,13 +7,11 @@ from types import TracebackType
 from typing import Self
 
 import grpc
-from grpc_health.v1.health import aio as health  # type: ignore[attr-defined] # not in the stubs
-from grpc_health.v1.health_pb2 import HealthCheckResponse
-from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from shared.clock import Clock
 from shared.errors import Conflict, Invalid
 from shared.rpc.guard import Guard
+from shared.rpc.health import Health
 from shared.rpc.tls import TlsFiles, server_credentials
 
 MIB = 1024 * 1024
@@ -50,15 +48,21 @@ class Door:
 class RpcServer:
     """Listens while it is entered; `services` says by full name how each is added to a server.
 
-    Health answers for each name and for the whole (the empty name). Reflection is off: there is none.
+    Health answers as `health` says, which serves from the start unless given. There is no reflection.
     """
 
-    def __init__(self, door: Door, services: Mapping[str, Register], clock: Clock) -> None:
+    def __init__(
+        self,
+        door: Door,
+        services: Mapping[str, Register],
+        clock: Clock,
+        health: Health | None = None,
+    ) -> None:
         self._door = door
         self._services = services
         self._clock = clock
         self._server: grpc.aio.Server | None = None
-        self._health = health.HealthServicer()
+        self._health = health or Health()
         self.port = 0
 
     async def __aenter__(self) -> Self:
@@ -68,11 +72,10 @@ class RpcServer:
             options=[("grpc.max_receive_message_length", door.max_message_bytes), *_KEEPALIVE],
             maximum_concurrent_rpcs=door.max_calls,
         )
-        add_HealthServicer_to_server(self._health, server)
+        await self._health.open(server, tuple(self._services))
         for register in self._services.values():
             register(server)
         self.port = self._bind(server)
-        await self.announce(serving=True)
         await server.start()
         self._server = server
         return self
@@ -83,15 +86,9 @@ class RpcServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._health.enter_graceful_shutdown()
+        await self._health.close()
         if self._server is not None:
             await self._server.stop(self._door.stop_seconds)
-
-    async def announce(self, *, serving: bool) -> None:
-        """Say by the health service whether calls can be answered now."""
-        status = HealthCheckResponse.SERVING if serving else HealthCheckResponse.NOT_SERVING
-        for name in ("", *self._services):
-            await self._health.set(name, status)
 
     def _bind(self, server: grpc.aio.Server) -> int:
         door = self._door

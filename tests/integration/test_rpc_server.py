@@ -14,6 +14,7 @@ from leeway_pb.v1.ingest_rpc_pb2_grpc import IngestStub
 from shared.errors import Conflict, Denied, Invalid, LeewayError, NotFound, Unavailable
 from shared.rpc.channel import Retries
 from shared.rpc.errors import error_of
+from shared.rpc.health import Health
 from shared.rpc.server import Door
 from tests.rpc import SERVICE, Answering, a_server, a_stub, accept, failure_of
 
@@ -123,13 +124,15 @@ async def test_an_error_comes_back_as_what_it_was(
 
 
 async def test_health_says_what_the_service_announced() -> None:
+    health = Health()
+
     async with (
-        a_server(Answering(accept)) as server,
+        a_server(Answering(accept), health=health) as server,
         grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
     ):
         stub = HealthStub(channel)
         before = await stub.Check(HealthCheckRequest(service=SERVICE))
-        await server.announce(serving=False)
+        await health.announce(serving=False)
         named = await stub.Check(HealthCheckRequest(service=SERVICE))
         whole = await stub.Check(HealthCheckRequest())
 
