@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -92,6 +92,18 @@ class LiveView:
         self.revision = max(self.revision, change.revision)
         body: dict[str, object] = json.loads(change.body) if change.body else {}
         self._fold(change.entity, change.entity_id, None if change.deleted else body)
+
+    def become(self, changes: Iterable[RegistryChanged], revision: int) -> None:
+        """Hold exactly these, as of one revision: what is not among them is gone, however new it was."""
+        fresh = LiveView(self._pepper)
+        for change in changes:
+            fresh.apply(change)
+        self._revisions = fresh._revisions
+        self.keys = fresh.keys
+        self.models = fresh.models
+        self.providers = fresh.providers
+        self.content_policies = fresh.content_policies
+        self.revision = revision
 
     def _fold(self, entity: str, entity_id: str, body: dict[str, object] | None) -> None:
         match entity:

@@ -27,3 +27,8 @@ ALERTS_CHANGED = Counter(
 ALERT_DELIVERIES = Counter(
     "leeway_alert_deliveries", "Attempts to deliver alerts.", ["channel", "outcome"]
 )
+LIVE_REVISION = Gauge("leeway_live_revision", "The registry's revision that this process holds.")
+LIVE_STALE_SINCE = Gauge(
+    "leeway_live_stale_since_seconds",
+    "Since when what is live may be out of date, Unix time; 0 while it is current.",
+)
