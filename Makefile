@@ -5,13 +5,16 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up install dev test check format bench protos protos-check protos-into prices lock clean
+.PHONY: help up demo install dev test check format bench protos protos-check protos-into prices lock clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 up: install ## start Leeway and print how to call it (ARGS="--ready-file PATH" for scripts)
 	@exec $(BIN)/leeway up $(ARGS)
+
+demo: install ## play traffic, plant drifts, and show what is recorded, noticed and told (ARGS="--stay")
+	@exec $(BIN)/leeway demo $(ARGS)
 
 install: .venv/installed ## the virtual environment, from the lock, hashes checked
 

@@ -6,6 +6,7 @@ import typer
 
 from services.cli import alerts, doctor, keys, tenants
 from services.cli.certs import certs
+from services.cli.demo.command import demo
 from services.cli.sql import sql
 from services.cli.up import up
 from shared.errors import Invalid, LeewayError
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 app.command()(up)
 app.command()(sql)
+app.command()(demo)
 app.command()(certs)
 app.add_typer(doctor.app, name="doctor")
 app.add_typer(keys.app, name="keys")

@@ -1,0 +1,7 @@
+"""`leeway demo`: plays a script of support calls against a running installation, plants three drifts,
+and shows that each call was recorded and each drift noticed and told.
+
+Reads   texts.py, what is said; traffic.py, who says what when; receiver.py, who is told
+Then    run.py plays it, books.py asks in SQL what became of it, report.py judges, screen.py shows
+Leaves  nothing running and no files: its installation lives in a temporary folder
+"""
