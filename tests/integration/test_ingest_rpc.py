@@ -1,8 +1,11 @@
-"""The gRPC door on a real port: OTLP's TraceService, with keys in the metadata."""
+"""The gRPC door on a real port: OTLP's TraceService and Record, with keys in the metadata."""
 
+import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import grpc
 import pytest
@@ -11,6 +14,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
+
+from leeway_pb.v1.ingest_rpc_pb2 import InteractionDraft, RecordRequest
+from leeway_pb.v1.ingest_rpc_pb2_grpc import IngestStub
+from leeway_pb.v1.interaction_pb2 import InteractionCompleted
 
 from services.ingest.otlp import JSON, export_of
 from services.ingest.rpc import door_of, services_of
@@ -104,4 +111,52 @@ async def test_a_compressed_bomb_is_refused_before_it_is_read() -> None:
             await stub.Export(bomb, metadata=KEY, compression=grpc.Compression.Gzip)
 
     assert raised.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert outbox.facts == []
+
+
+async def test_the_example_of_the_docs_records_an_interaction(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    example = (
+        (root / "docs" / "grpc.md").read_text().partition("```python\n")[2].partition("```")[0]
+    )
+    (tmp_path / "example.py").write_text(example)
+    outbox, view, clock = FakeOutbox(), a_live_view(), SimulatedClock(NOW)
+    services = services_of(Intake(outbox, view, clock), view, clock)
+
+    async with RpcServer(door_of(Settings(), None), services, clock) as server:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(tmp_path / "example.py"),
+            env={
+                "LEEWAY_GRPC": f"127.0.0.1:{server.port}",
+                "LEEWAY_API_KEY": TOKEN,
+                "PYTHONPATH": str(root / "protos" / "gen"),
+            },
+            stdout=asyncio.subprocess.PIPE,
+        )
+        printed, _ = await process.communicate()
+
+    assert process.returncode == 0
+    assert [fact.event_id for fact in outbox.facts] == printed.decode().split()
+    assert InteractionCompleted.FromString(outbox.facts[0].value).output_text == "Four."
+
+
+@pytest.mark.parametrize(
+    ("scopes", "metadata", "code"),
+    [
+        (["ingest"], (), grpc.StatusCode.UNAUTHENTICATED),
+        (["read"], KEY, grpc.StatusCode.PERMISSION_DENIED),
+    ],
+)
+async def test_recording_takes_a_key_with_the_scope(
+    scopes: list[str], metadata: tuple[tuple[str, str], ...], code: grpc.StatusCode
+) -> None:
+    outbox = FakeOutbox()
+
+    async with a_channel(outbox, a_live_view(scopes=scopes)) as channel:
+        request = RecordRequest(interactions=[InteractionDraft(model="demo")])
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await IngestStub(channel).Record(request, metadata=metadata)  # type: ignore[no-untyped-call]
+
+    assert raised.value.code() == code
     assert outbox.facts == []
