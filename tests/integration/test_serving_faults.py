@@ -85,11 +85,24 @@ async def test_an_upstreams_refusal_passes_through_with_its_body(
 async def test_a_refusal_never_repeats_the_providers_key(
     http: aiohttp.ClientSession, leeway: Gateway
 ) -> None:
-    stub = {"status": 401, "body": '{"error": {"message": "bad key sk-stub-secret"}}'}
+    stub = {"status": 400, "body": '{"error": {"message": "bad key sk-stub-secret"}}'}
 
     reply = await ask(http, leeway, stub=stub)
 
-    assert (reply.status, reply.error["message"]) == (401, "bad key ***")
+    assert (reply.status, reply.error["message"]) == (400, "bad key ***")
+
+
+@pytest.mark.parametrize("status", [401, 403, 407])
+async def test_a_provider_that_does_not_let_us_in_is_not_taken_for_a_client_without_a_key(
+    http: aiohttp.ClientSession, leeway: Gateway, status: int
+) -> None:
+    stub = {"status": status, "body": '{"error": {"message": "org-17 is out of credit"}}'}
+
+    reply = await ask(http, leeway, stub=stub)
+
+    assert (reply.status, reply.error["code"]) == (502, "upstream_denied")
+    assert "org-17" not in reply.error["message"]
+    assert leeway.interactions[0].http_status == 502
 
 
 @pytest.mark.parametrize(

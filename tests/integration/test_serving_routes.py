@@ -83,7 +83,7 @@ async def test_a_server_that_refuses_stream_options_is_not_sent_any(
 @pytest.mark.parametrize(
     "stub",
     [
-        {"status": 401, "body": '{"error": {"message": "no sk-other, no sk-stub-secret"}}'},
+        {"status": 400, "body": '{"error": {"message": "no sk-other, no sk-stub-secret"}}'},
         {"body": '{"error": {"message": "no sk-other, no sk-stub-secret"}}'},
     ],
 )

@@ -75,6 +75,12 @@ async def test_parameters_settings_and_protocol_are_told_apart() -> None:
     assert (asked.database, asked.query_id) == ("leeway", "q")
 
 
+@pytest.mark.parametrize("query_id", ["%E4%B8%AD", "a%0D%0Ax:1", "a+b", "q" * 129])
+async def test_a_query_id_that_no_header_can_carry_is_refused(query_id: str) -> None:
+    with pytest.raises(SqlFault, match="query_id is 1 to 128"):
+        await read_asked(_request(f"query=SELECT+1&query_id={query_id}"))
+
+
 def test_a_body_that_unpacks_to_too_much_is_refused() -> None:
     bomb = gzip.compress(bytes(10_000_000))
 

@@ -6,6 +6,8 @@ from shared.errors import LeewayError
 
 # What an upstream says about the request itself: no other upstream would answer better.
 _THE_REQUESTS_FAULT = frozenset((400, 405, 406, 411, 413, 415, 422, 451))
+# What it says about the account that we call it with: the client's own key is not meant.
+_OUR_FAULT = frozenset((401, 403, 407))
 
 
 class UpstreamFailed(LeewayError):
@@ -42,6 +44,12 @@ def refused(
     provider: str, status: int, body: bytes, headers: Mapping[str, str] | None = None
 ) -> UpstreamFailed:
     """An error status, with the upstream's own JSON body or none."""
+    if status in _OUR_FAULT:
+        return UpstreamFailed(
+            f"The upstream {provider!r} does not let this installation in (status {status}).",
+            code="upstream_denied",
+            upstream_status=status,
+        )
     return UpstreamFailed(
         f"The upstream {provider!r} answered with status {status}.",
         code="upstream_refused",

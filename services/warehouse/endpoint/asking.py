@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import re
 import uuid
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from services.warehouse.endpoint.compression import unpack
 from services.warehouse.faults import (
     AUTHENTICATION_FAILED,
+    BAD_ARGUMENTS,
     NOT_IMPLEMENTED,
     QUERY_IS_TOO_LARGE,
     SqlFault,
@@ -21,6 +23,8 @@ from shared.http import read_body
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 MAX_UNPACKED_BYTES = 256 * 1024 * 1024
+
+_QUERY_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 # What steers ClickHouse's HTTP server, not a query: accepted, and without effect on the answer here.
 _PROTOCOL = words(
@@ -100,7 +104,7 @@ async def read_asked(request: Request) -> Asked:
     encoding = request.headers.get("accept-encoding", "")
     return Asked(
         sql=head + b"\n" + body if head and body else head or body,
-        query_id=query.get("query_id") or str(uuid.uuid4()),
+        query_id=_query_id(query.get("query_id", "")),
         database=query.get("database") or request.headers.get("x-clickhouse-database", ""),
         default_format=query.get("default_format")
         or request.headers.get("x-clickhouse-format", ""),
@@ -110,6 +114,13 @@ async def read_asked(request: Request) -> Asked:
         },
         settings={k: v for k, v in query.items() if _is_setting(k)},
     )
+
+
+def _query_id(given: str) -> str:
+    """The caller's own, or a new one; it is sent back as a header."""
+    if given and _QUERY_ID.fullmatch(given) is None:
+        raise SqlFault(BAD_ARGUMENTS, "A query_id is 1 to 128 visible ASCII characters.")
+    return given or str(uuid.uuid4())
 
 
 def _is_setting(name: str) -> bool:
