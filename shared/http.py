@@ -14,6 +14,7 @@ from shared.live import Caller, LiveView
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 
+_MAYBE_JSON = frozenset({"", "application/json", "application/octet-stream", "text/json"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -52,6 +53,17 @@ def caller_by(headers: Mapping[str, str], live: LiveView, clock: Clock, scope: s
     if scope not in caller.scopes:
         raise Denied(f"The API key lacks the scope '{scope}'.")
     return caller
+
+
+def require_json(request: Request) -> None:
+    """Raise `Invalid` (415) for a body that says it is something else; one that says nothing may be JSON."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in _MAYBE_JSON and not media_type.endswith("+json"):
+        raise Invalid(
+            f"A body of type {media_type[:64]!r} is not taken: send it as application/json.",
+            code="unsupported_media_type",
+            status=415,
+        )
 
 
 async def read_body(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:

@@ -79,16 +79,15 @@ class Server(uvicorn.Server):
 
 async def _on_http_exception(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    message = {404: "There is no such path here.", 405: "The path does not take this method."}
-    return error_response(
-        Invalid(
-            message.get(error.status_code, error.detail),
-            code="not_found" if error.status_code == 404 else "http_error",
-            status=error.status_code,
-        ),
-        error.headers,
-    )
+    code, message = _REFUSALS.get(error.status_code, ("http_error", error.detail))
+    return error_response(Invalid(message, code=code, status=error.status_code), error.headers)
 
 
 async def _on_crash(_: Request, __: Exception) -> Response:
     return error_response(LeewayError("Something went wrong here; it was logged."))
+
+
+_REFUSALS = {
+    404: ("not_found", "There is no such path here."),
+    405: ("method_not_allowed", "The path does not take this method."),
+}

@@ -8,7 +8,7 @@ from services.feedback.settings import Settings
 from services.feedback.stream import Intake
 from shared.batches import batch_response
 from shared.clock import Clock
-from shared.http import caller_of, read_body
+from shared.http import caller_of, read_body, require_json
 from shared.live import LiveView
 
 SCOPE = "feedback"
@@ -30,5 +30,6 @@ class Api:
     async def feedback(self, request: Request) -> Response:
         """POST /v1/feedback: one item, or a batch."""
         caller = caller_of(request, self._live, self._clock, SCOPE)
+        require_json(request)
         body = await read_body(request, self._settings.max_body_bytes)
         return batch_response(await self._intake.feedback(caller, body))

@@ -14,7 +14,7 @@ from services.ingest.stream import Intake
 from shared.batches import batch_response
 from shared.clock import Clock
 from shared.errors import Invalid, LeewayError
-from shared.http import caller_of, error_response, read_body
+from shared.http import caller_of, error_response, read_body, require_json
 from shared.live import LiveView
 from shared.rpc.errors import status_of
 
@@ -41,11 +41,13 @@ class Api:
     async def interactions(self, request: Request) -> Response:
         """POST /v1/interactions."""
         caller = caller_of(request, self._live, self._clock, SCOPE)
+        require_json(request)
         return batch_response(await self._intake.interactions(caller, await self._body(request)))
 
     async def spans(self, request: Request) -> Response:
         """POST /v1/spans."""
         caller = caller_of(request, self._live, self._clock, SCOPE)
+        require_json(request)
         return batch_response(await self._intake.spans(caller, await self._body(request)))
 
     async def traces(self, request: Request) -> Response:

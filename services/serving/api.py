@@ -13,13 +13,13 @@ from services.serving.calls import Calls
 from services.serving.client import Client, ClientLeft
 from services.serving.domain.body import Body, parse_body
 from services.serving.domain.context import context_of
-from services.serving.domain.gate import Entry, no_such_model
+from services.serving.domain.gate import Entry, no_such_model, refuse_unknown_model
 from services.serving.domain.request import Request, chat_request, embedding_request
 from services.serving.inflight import InFlight
 from services.serving.replies import answer_headers, refusal
 from shared.clock import Clock
 from shared.errors import Invalid, LeewayError
-from shared.http import JSONResponse, caller_of, read_body
+from shared.http import JSONResponse, caller_of, read_body, require_json
 from shared.ids import new_id
 from shared.live import LiveView
 
@@ -67,7 +67,9 @@ class CallRoute:
         try:
             caller = caller_of(http, self._door.live, self._door.clock, SCOPE)
             interaction_id = new_id()
-            request = self._reader(parse_body(await self._body(http)))
+            body = parse_body(await self._body(http))
+            refuse_unknown_model(body.tree, self._door.live)
+            request = self._reader(body)
             context = context_of(_told(http.scope), request.metadata, _span_id(interaction_id))
             call = await self._door.calls.begin(Entry(interaction_id, caller, request, context))
             if request.streaming:
@@ -82,6 +84,7 @@ class CallRoute:
         await client.answer(200, headers, answered.reply.body)
 
     async def _body(self, http: HttpRequest) -> bytes:
+        require_json(http)
         encoding = http.headers.get("content-encoding", "identity")
         if encoding.strip().lower() not in ("", "identity"):
             raise Invalid(

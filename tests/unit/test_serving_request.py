@@ -5,7 +5,7 @@ import pytest
 
 from services.serving.domain.body import parse_body
 from services.serving.domain.context import context_of, continued_trace
-from services.serving.domain.gate import Entry, Gate, ModelKnown, ScopeHeld
+from services.serving.domain.gate import Entry, Gate, ScopeHeld, refuse_unknown_model
 from services.serving.domain.request import Kind, Request, chat_request, embedding_request
 from shared.errors import Denied, Invalid, NotFound
 from shared.interactions import Context
@@ -157,11 +157,22 @@ def a_live_view() -> LiveView:
 
 
 async def test_the_gate_asks_its_checks_in_order_and_stops_at_the_first_refusal() -> None:
-    gate = Gate([ScopeHeld("serve"), ModelKnown(a_live_view())])
+    gate = Gate([ScopeHeld("serve"), ScopeHeld("extra")])
+    both = frozenset({"serve", "extra"})
 
-    assert await gate.admit(an_entry()) == an_entry()
-    with pytest.raises(Denied):
-        await gate.admit(an_entry("nope", frozenset()))
+    assert await gate.admit(an_entry(scopes=both)) == an_entry(scopes=both)
+    with pytest.raises(Denied, match="'serve'"):
+        await gate.admit(an_entry(scopes=frozenset()))
+    with pytest.raises(Denied, match="'extra'"):
+        await gate.admit(an_entry())
+
+
+def test_a_model_that_is_not_live_is_refused_before_its_fields_are_read() -> None:
     with pytest.raises(NotFound) as caught:
-        await gate.admit(an_entry("nope"))
+        refuse_unknown_model({"model": "nope", "messages": []}, a_live_view())
     assert caught.value.code == "model_not_found"
+
+
+@pytest.mark.parametrize("model", ["gpt", "", None, 7, ["gpt"]])
+def test_what_is_live_and_what_is_no_name_is_left_to_the_fields(model: object) -> None:
+    refuse_unknown_model({"model": model}, a_live_view())

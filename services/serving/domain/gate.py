@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from services.serving.domain.body import JsonObject
 from services.serving.domain.request import Request
 from shared.errors import Denied, NotFound
 from shared.interactions import Context
@@ -56,16 +57,14 @@ class ScopeHeld:
         return entry
 
 
-class ModelKnown:
-    """The public model name is live."""
+def refuse_unknown_model(tree: JsonObject, live: LiveView) -> None:
+    """Raise `NotFound` for a model that is not live, whatever else is wrong with the request.
 
-    def __init__(self, live: LiveView) -> None:
-        self._live = live
-
-    async def admit(self, entry: Entry) -> Entry:
-        if entry.request.model not in self._live.models:
-            raise no_such_model(entry.request.model)
-        return entry
+    OpenAI answers in this order; a name that is none is left to the reading of the fields.
+    """
+    model = tree.get("model")
+    if isinstance(model, str) and model and model not in live.models:
+        raise no_such_model(model)
 
 
 def no_such_model(name: str) -> NotFound:
