@@ -27,6 +27,7 @@ import aiohttp
 import uvloop
 
 from benchmarks.load import Load, a_request, run_load
+from benchmarks.processes import cpu_seconds
 
 CONCURRENCIES = (1, 16, 64)
 QUESTION = "How do I reset the thermostat after a power cut? " * 8
@@ -54,7 +55,11 @@ class Place:
     sql_url: str = ""
     sql_user: str = ""
     sql_password: str = ""
-    edge_pid: int = 0
+    edge_pids: tuple[int, ...] = ()
+
+    def edge_cpu_seconds(self) -> float:
+        """What its edge processes have cost so far; 0 when they are not ours."""
+        return sum(cpu_seconds(pid) for pid in self.edge_pids)
 
 
 @dataclass(slots=True)
@@ -63,13 +68,18 @@ class Cell:
 
     straight: list[Load]
     through: list[Load]
-    cpu_seconds: float = 0.0
+    edge_cpu_seconds: float = 0.0
+
+    @property
+    def errors(self) -> int:
+        return sum(load.errors for load in [*self.straight, *self.through])
 
     def figures(self, *, stream: bool) -> dict[str, float]:
         """Medians over the repeats; added latency is through less straight."""
         figures = {
             "rps_straight": _median(self.straight, "rps"),
             "rps_through": _median(self.through, "rps"),
+            "errors": self.errors,
         }
         for name, share in (("p50", 0.50), ("p99", 0.99)):
             there, here = _latency(self.straight, share), _latency(self.through, share)
@@ -78,9 +88,9 @@ class Cell:
             there = _latency(self.straight, 0.5, first_byte=True)
             here = _latency(self.through, 0.5, first_byte=True)
             figures["first_byte_p50_ms_added"] = here - there
-        if self.cpu_seconds:
+        if self.edge_cpu_seconds:
             answered = sum(len(load.samples) for load in self.through)
-            figures["edge_cpu_ms_per_call"] = 1000 * self.cpu_seconds / answered
+            figures["edge_cpu_ms_per_call"] = 1000 * self.edge_cpu_seconds / answered
         return {name: round(value, 3) for name, value in figures.items()}
 
 
@@ -116,10 +126,11 @@ async def _measure(upstream: str, place: Place, seconds: float, repeats: int) ->
     for mode in ENDS:
         for concurrency in CONCURRENCIES:
             cell = await _cell(upstream, place, run, mode, concurrency, seconds, repeats)
-            cells[f"{mode}_c{concurrency}"] = cell.figures(stream=mode == "stream")
+            name = f"{mode}_c{concurrency}"
+            cells[name] = cell.figures(stream=mode == "stream")
             sent += sum(len(load.samples) for load in cell.through)
-            errors += sum(load.errors for load in [*cell.straight, *cell.through])
-            _say(f"{mode}_c{concurrency}", cells[f"{mode}_c{concurrency}"])
+            errors += cell.errors
+            _say(name, cells[name])
     recorded = await _recorded(place, run, sent) if place.sql_url else None
     ok = errors == 0 and recorded in (None, sent)
     return {
@@ -152,9 +163,9 @@ async def _cell(
         cell.straight.append(
             await run_load(straight_url, straight, ENDS[mode], concurrency, seconds)
         )
-        before = _cpu_seconds(place.edge_pid)
+        before = place.edge_cpu_seconds()
         cell.through.append(await run_load(through_url, through, ENDS[mode], concurrency, seconds))
-        cell.cpu_seconds += _cpu_seconds(place.edge_pid) - before
+        cell.edge_cpu_seconds += place.edge_cpu_seconds() - before
     return cell
 
 
@@ -197,15 +208,6 @@ def _median(loads: list[Load], name: str) -> float:
 
 def _latency(loads: list[Load], share: float, *, first_byte: bool = False) -> float:
     return statistics.median(load.percentile_ms(share, first_byte=first_byte) for load in loads)
-
-
-def _cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far; 0 where it cannot be read."""
-    stat = Path(f"/proc/{pid}/stat")
-    if not pid or not stat.exists():
-        return 0.0
-    fields = stat.read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _say(name: str, figures: Mapping[str, float]) -> None:
@@ -253,7 +255,7 @@ def _await_ready(process: "subprocess.Popen[bytes]", ready: Path) -> Place:
             raise SystemExit(f"Leeway did not start: exit code {process.returncode}.")
         time.sleep(0.05)
     told = json.loads(ready.read_text())
-    edges = [pid for name, pid in told["pids"].items() if name.startswith("edge")]
+    edges = tuple(pid for name, pid in told["pids"].items() if name.startswith("edge"))
     return Place(
         url=told["url"],
         key=told["api_key"],
@@ -261,7 +263,7 @@ def _await_ready(process: "subprocess.Popen[bytes]", ready: Path) -> Place:
         sql_url=told["sql_url"],
         sql_user=told["sql_user"],
         sql_password=told["sql_password"],
-        edge_pid=edges[0] if len(edges) == 1 else 0,
+        edge_pids=edges,
     )
 
 
