@@ -1,11 +1,9 @@
 """One process: its outbox, its view of what is live, the services placed in it, and its HTTP port."""
 
 import asyncio
-import logging
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -29,6 +27,7 @@ from shared.log.follow import Follower
 from shared.log.outbox import SqliteOutbox
 from shared.log.record import Handler, Record
 from shared.log.trim import Trimmer
+from shared.logs import log_to
 from shared.operations import OperationsPort
 from shared.secrets_folder import SecretsFolder
 from shared.server import Server, http_app
@@ -202,18 +201,7 @@ def _await_end(fd: int, loop: asyncio.AbstractEventLoop, stop: asyncio.Event) ->
 
 
 def main(placement: Placement, installation: Installation) -> None:
-    """Run the process to its end; its log goes to standard output, one JSON object a line."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s")
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        cache_logger_on_first_use=True,
-    )
+    """Run the process to its end."""
+    log_to(installation.log_file)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(Process(placement, installation).run())

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from shared.rpc.tls import TlsFiles
@@ -23,6 +23,12 @@ class Installation(ServiceSettings):
     otlp_port: int = Field(default=4317, ge=0, le=65535)
     edge_workers: int = Field(default=1, ge=1, le=64)
     log_synchronous: str = Field(default="NORMAL", pattern="^(NORMAL|FULL)$")
+    kafka: str = ""  # its servers, host:port,host:port; without them the log is embedded
+    kafka_prefix: str = ""  # before every topic and group of this installation
+    kafka_tls: bool = False
+    kafka_username: str = ""  # SASL, SCRAM-SHA-512
+    kafka_password: SecretStr = SecretStr("")
+    log_file: Path | None = None  # of this process; else its standard output
     drain_seconds: float = Field(default=30.0, gt=0)
     header_seconds: float = Field(default=10.0, gt=0)  # for a client to send a request's headers
     body_seconds: float = Field(default=60.0, gt=0)  # and then its body
