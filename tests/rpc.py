@@ -16,7 +16,7 @@ from leeway_pb.v1.ingest_rpc_pb2_grpc import (
 )
 
 from services.local.certificates import Validity, make_certificates
-from shared.clock import SystemClock
+from shared.clock import Clock, SystemClock
 from shared.rpc.channel import Peer, Retries, rpc_channel
 from shared.rpc.health import Health
 from shared.rpc.server import Door, RpcServer
@@ -46,11 +46,16 @@ async def accept(request: RecordRequest, context: Any) -> RecordReply:
 
 @asynccontextmanager
 async def a_server(
-    service: IngestServicer, door: Door | None = None, health: Health | None = None
+    service: IngestServicer,
+    door: Door | None = None,
+    health: Health | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[RpcServer]:
     """The service behind a door between services, in the clear unless the door says otherwise."""
     services = {SERVICE: partial(add_IngestServicer_to_server, service)}
-    async with RpcServer(door or Door(stop_seconds=0), services, SystemClock(), health) as server:
+    async with RpcServer(
+        door or Door(stop_seconds=0), services, clock or SystemClock(), health
+    ) as server:
         yield server
 
 

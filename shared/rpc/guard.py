@@ -3,13 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from types import TracebackType
 from typing import Any, TypeAlias
 
 import grpc
-from grpc.aio import ServerInterceptor, ServicerContext
+import structlog
+from grpc.aio import AbortError, ServerInterceptor, ServicerContext
 
 from shared.errors import Invalid, LeewayError
 from shared.rpc.errors import status_of, trailers_of
+
+log = structlog.get_logger()
 
 HEALTH = "/grpc.health.v1.Health/"
 
@@ -73,6 +77,11 @@ class Guard(ServerInterceptor):  # type: ignore[type-arg]
 
     @asynccontextmanager
     async def _guarding(self, context: Context) -> AsyncIterator[None]:
+        async with _Discretion(context), self._limits(context):
+            yield
+
+    @asynccontextmanager
+    async def _limits(self, context: Context) -> AsyncIterator[None]:
         timer = asyncio.timeout(self._seconds(context))
         try:
             if self._required and context.time_remaining() is None:
@@ -89,3 +98,25 @@ class Guard(ServerInterceptor):  # type: ignore[type-arg]
     def _seconds(self, context: Context) -> float:
         remaining: float | None = context.time_remaining()
         return self._max_seconds if remaining is None else min(remaining, self._max_seconds)
+
+
+class _Discretion:
+    """Ends a call that crashed without a word of why: that may hold what nobody else may read."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, Exception) and not isinstance(error, AbortError):
+            log.error("rpc.crashed", exc_info=error)
+            await self._context.abort(
+                grpc.StatusCode.INTERNAL, "The server failed; its log says why."
+            )

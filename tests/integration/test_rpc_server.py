@@ -123,6 +123,17 @@ async def test_an_error_comes_back_as_what_it_was(
     assert (type(told), told.message) == (type(raised), f"registry: {raised.message}")
 
 
+async def test_a_crash_says_nothing_of_itself() -> None:
+    async def crash(request: RecordRequest, context: Any) -> RecordReply:
+        raise KeyError("a prompt")
+
+    async with a_server(Answering(crash)) as server, a_stub(server) as stub:
+        failure = await failure_of(stub.Record(ONE))
+
+    assert failure.code() is grpc.StatusCode.INTERNAL
+    assert failure.details() == "The server failed; its log says why."
+
+
 async def test_health_says_what_the_service_announced() -> None:
     health = Health()
 

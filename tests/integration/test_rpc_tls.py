@@ -12,10 +12,11 @@ from leeway_pb.v1.ingest_rpc_pb2 import RecordReply, RecordRequest
 from leeway_pb.v1.ingest_rpc_pb2_grpc import IngestStub
 
 from services.local.certificates import Validity
-from shared.clock import SystemClock
+from shared.clock import SimulatedClock, SystemClock
 from shared.errors import Invalid
+from shared.live_feed.source import RegistryLink
 from shared.rpc.callers import require_service
-from shared.rpc.channel import Retries
+from shared.rpc.channel import Peer, Retries
 from shared.rpc.errors import error_of
 from shared.rpc.server import Door
 from shared.rpc.tls import Identity, TlsFiles, channel_credentials
@@ -31,6 +32,12 @@ def a_door(tls: TlsFiles) -> Door:
 async def for_serving(request: RecordRequest, context: Any) -> RecordReply:
     require_service(context, ["serving"])
     return RecordReply(accepted=1)
+
+
+def credentials_of(files: TlsFiles) -> grpc.ChannelCredentials:
+    """Credentials of files that our own channel would refuse to read."""
+    paths = (files.ca, files.certificate, files.key)
+    return channel_credentials(Identity(*(path.read_bytes() for path in paths)))
 
 
 async def refusal(server_tls: TlsFiles, client_tls: TlsFiles) -> str:
@@ -74,10 +81,7 @@ async def test_a_caller_of_another_ca_is_refused(tmp_path: Path) -> None:
     ours = TlsFiles(registry.ca, stranger.certificate, stranger.key)
 
     async with a_server(Answering(accept), a_door(registry)) as server:
-        identity = Identity(
-            ours.ca.read_bytes(), ours.certificate.read_bytes(), ours.key.read_bytes()
-        )
-        failure = await failure_of(_asked_as(channel_credentials(identity), server.port))
+        failure = await failure_of(_asked_as(credentials_of(ours), server.port))
 
     assert error_of(failure, "registry").message == (
         "registry cannot be reached: it closed the connection, as a peer does that refuses the "
@@ -126,16 +130,49 @@ async def test_a_server_that_is_another_service_is_not_believed(tmp_path: Path) 
     )
 
 
-async def test_a_certificate_that_expired_stops_the_start_and_the_call(tmp_path: Path) -> None:
+def yesterday_only() -> Validity:
     now = SystemClock().now()
-    ended = Validity(now - timedelta(days=2), now - timedelta(days=1))
-    (expired,) = certificates(tmp_path, "registry", validity=ended)
+    return Validity(now - timedelta(days=2), now - timedelta(days=1))
+
+
+async def test_a_certificate_that_expired_stops_the_start_and_the_call(tmp_path: Path) -> None:
+    (expired,) = certificates(tmp_path, "registry", validity=yesterday_only())
 
     with pytest.raises(Invalid, match=r"registry\.crt: the certificate expired at \d{4}-"):
         async with a_server(Answering(accept), a_door(expired)):
             pass
-    with pytest.raises(Invalid, match="expired"):
-        expired.read(now)
+    with pytest.raises(Invalid, match=r"registry\.crt: the certificate expired at \d{4}-"):
+        async with RegistryLink(Peer("registry", "127.0.0.1:1", expired), SystemClock()).connect():
+            pass
+
+
+async def test_a_server_whose_certificate_expires_while_it_runs_is_told_so(tmp_path: Path) -> None:
+    validity = yesterday_only()
+    (expired,) = certificates(tmp_path / "old", "registry", validity=validity)
+    (serving,) = certificates(tmp_path / "new", "serving")
+    both = TlsFiles(expired.ca, serving.certificate, serving.key)
+    started = SimulatedClock(validity.begins)
+
+    async with a_server(Answering(accept), a_door(expired), clock=started) as server:
+        failure = await failure_of(_asked_as(credentials_of(both), server.port))
+
+    assert error_of(failure, "registry").message == (
+        "registry cannot be reached: its certificate has expired."
+    )
+
+
+async def test_a_caller_whose_certificate_expired_is_refused(tmp_path: Path) -> None:
+    (registry,) = certificates(tmp_path / "new", "registry")
+    (expired,) = certificates(tmp_path / "old", "serving", validity=yesterday_only())
+    shown = TlsFiles(registry.ca, expired.certificate, expired.key)
+    both = tmp_path / "both.crt"  # so that the age is all that is wrong with it
+    both.write_bytes(registry.ca.read_bytes() + expired.ca.read_bytes())
+    door = a_door(TlsFiles(both, registry.certificate, registry.key))
+
+    async with a_server(Answering(accept), door) as server:
+        failure = await failure_of(_asked_as(credentials_of(shown), server.port))
+
+    assert "refuses the certificate shown" in error_of(failure, "registry").message
 
 
 async def test_a_replaced_certificate_is_used_from_the_next_connection_on(tmp_path: Path) -> None:
