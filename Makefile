@@ -4,6 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
+# Bytecode is kept whatever the environment says: a start takes half the time with it.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help up demo install dev test check format bench protos protos-check protos-into prices lock clean
 
@@ -11,7 +14,7 @@ help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 up: install ## start Leeway and print how to call it (ARGS="--ready-file PATH" for scripts)
-	@exec $(BIN)/leeway up $(ARGS)
+	@exec $(BIN)/leeway up --recipe $(ARGS)
 
 demo: install ## play traffic, plant drifts, and show what is recorded, noticed and told (ARGS="--stay")
 	@exec $(BIN)/leeway demo $(ARGS)

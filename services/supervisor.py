@@ -135,7 +135,7 @@ class Supervisor:
         self._on_ready = on_ready
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
+            loop.add_signal_handler(number, self.stop)
         keepers = [asyncio.create_task(self._keep(child)) for child in self._family]
         await self._stopping.wait()
         clean = await self._drain()
@@ -143,6 +143,10 @@ class Supervisor:
             keeper.cancel()
         await asyncio.gather(*keepers, return_exceptions=True)
         return 0 if clean else 1
+
+    def stop(self) -> None:
+        """Drain, and let `run` return."""
+        self._stopping.set()
 
     async def _announce(self, child: Child, ready_fd: int) -> None:
         """Wait for the child's byte; once every child has sent its own, tell who waits for that."""

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,11 +12,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from services.recipe import Make, own_job
 from services.registry.app import prepare
 from services.registry.settings import Settings as RegistrySettings
 from services.settings import Installation
 from services.supervisor import Ports, Supervisor, children, open_ports
-from shared.clock import SystemClock
+from shared.clock import Clock, SystemClock
 from shared.config import Config
 from shared.config.loader import load_config
 from shared.secrets_folder import Credentials, SecretsFolder
@@ -44,6 +46,7 @@ def up(
         bool,
         typer.Option("--check", help="Validate the configuration, print the settings, and exit."),
     ] = False,
+    recipe: Annotated[bool, typer.Option("--recipe", hidden=True)] = False,
 ) -> None:
     """Start Leeway here: the API, the SQL endpoint and every service behind them."""
     installation = Installation()
@@ -52,8 +55,11 @@ def up(
         console.print_json(installation.model_dump_json())
         return
     ports = open_ports(installation)
-    tenant, api_key = asyncio.run(_prepare(installation, config))
-    raise typer.Exit(asyncio.run(_live(installation, ports, tenant, api_key, ready_file)))
+    make = Make() if recipe else None
+    with own_job() if make else nullcontext():
+        tenant, api_key = asyncio.run(_prepare(installation, config))
+        code = asyncio.run(_live(installation, ports, tenant, api_key, ready_file, make))
+    raise typer.Exit(code)
 
 
 async def _prepare(installation: Installation, config: Config) -> tuple[str, str]:
@@ -75,7 +81,12 @@ async def _prepare(installation: Installation, config: Config) -> tuple[str, str
 
 
 async def _live(
-    installation: Installation, ports: Ports, tenant: str, api_key: str, ready_file: Path | None
+    installation: Installation,
+    ports: Ports,
+    tenant: str,
+    api_key: str,
+    ready_file: Path | None,
+    make: Make | None,
 ) -> int:
     host = "127.0.0.1" if installation.host in {"0.0.0.0", "::"} else installation.host  # noqa: S104
     told = False
@@ -96,10 +107,20 @@ async def _live(
             _tell(ready, installation)
             told = True
 
-    supervisor = Supervisor(
-        children(installation, ports), ports, installation, SystemClock(), console.print
-    )
-    return await supervisor.run(on_ready)
+    clock = SystemClock()
+    family = children(installation, ports)
+    supervisor = Supervisor(family, ports, installation, clock, console.print)
+    watch = asyncio.create_task(_stop_after(make, supervisor, clock)) if make else None
+    try:
+        return await supervisor.run(on_ready)
+    finally:
+        if watch is not None:
+            watch.cancel()
+
+
+async def _stop_after(make: Make, supervisor: Supervisor, clock: Clock) -> None:
+    await make.ended(clock)
+    supervisor.stop()
 
 
 def _write_whole(path: Path, text: str) -> None:
