@@ -1,15 +1,15 @@
 """Content policies: what a tenant lets be stored of what people and models wrote, field by field.
 
-| what                                        | full  | redacted            | hash                  | none          |
-|---------------------------------------------|-------|---------------------|-----------------------|---------------|
-| texts: messages, features, decisions, ...   | as is | without personal data | SHA-256             | left out      |
-| names: sessions, users, prompts, spans, ... | as is | a text where personal data is found in one, else as they are |||
-| tags                                        | as is | names and texts     | names and texts       | left out      |
-| options of the request                      | as is | a text              | settings, and SHA-256 | settings      |
-| usage                                       | as is | numbers and words; longer strings are left out     |||
-| the caller's embeddings                     | as is | left out            | left out              | left out      |
+| what                                        | redacted              | hash                  | none              |
+|---------------------------------------------|-----------------------|-----------------------|-------------------|
+| texts: messages, features, decisions, ...   | without personal data | SHA-256               | left out          |
+| names: sessions, users, prompts, spans, ... | as they are, but a text where personal data is found in one       |
+| tags                                        | names and texts       | names and texts       | left out          |
+| options of the request                      | a text                | settings, and SHA-256 | settings          |
+| usage                                       | numbers and words: longer strings are left out                    |
+| the caller's embeddings                     | left out              | left out              | left out          |
 
-A policy that is not one of the four stores no text.
+Under `full` everything is stored as it is. A policy that is not one of the four stores no text.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ def kept_name(name: str, policy: str) -> str:
     >>> kept_name("session-7", "none"), kept_name("ann@example.org", "redacted")
     ('session-7', '[EMAIL]')
     """
-    if policy == FULL or _MACHINE_MADE.fullmatch(name) or not findings(name):
+    if policy == FULL or _IMPERSONAL.fullmatch(name) or not findings(name):
         return name
     return kept_text(name, policy)
 
@@ -132,8 +132,8 @@ def _counted(value: object, depth: int) -> object:
 
 
 _HASHED = "sha256:"
-# Ids like UUIDs: by chance some of them hold digits that look like personal data.
-_MACHINE_MADE = re.compile(r"(?=[0-9-]*[a-f])[0-9a-f-]{32,36}")
+# One word, and ids like UUIDs: by chance some of them hold digits that look like personal data.
+_IMPERSONAL = re.compile(r"[a-z_]{0,20}|(?=[0-9-]*[a-f])[0-9a-f-]{32,36}")
 _MAX_USAGE_DEPTH = 16
 _WORD = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _NUMBERS = frozenset(

@@ -52,7 +52,8 @@ def stack_environment(folder: Path) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def a_stack(folder: Path) -> AsyncIterator[Stack]:
+async def a_stack(folder: Path, **settings: str) -> AsyncIterator[Stack]:
+    """`leeway up`, with more settings of its environment."""
     ready_file = folder / "ready.json"
     ready_file.unlink(missing_ok=True)
     process = await asyncio.create_subprocess_exec(
@@ -62,7 +63,7 @@ async def a_stack(folder: Path) -> AsyncIterator[Stack]:
         "up",
         "--ready-file",
         str(ready_file),
-        env=stack_environment(folder),
+        env={**stack_environment(folder), **settings},
         stdout=asyncio.subprocess.DEVNULL,
     )
     try:
