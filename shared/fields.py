@@ -14,6 +14,8 @@ MAX_TEXT = 2_000_000
 MAX_DEPTH = 64
 MAX_TAGS = 64
 MAX_VALUES = 1_000
+MAX_FLOAT32 = 3.4e38
+MAX_COORDINATE = 1e6  # of a vector: lengths and covariances of longer ones leave the 32-bit numbers
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -164,17 +166,20 @@ class Fields:
                 self.fault(f"{name}[{index}]", flaw)
         return tuple(text for text in value if isinstance(text, str))
 
-    def numbers(self, name: str, *, at_most: int) -> tuple[float, ...]:
-        """A list of finite numbers that fit 32-bit floats."""
+    def numbers(
+        self, name: str, *, at_most: int, largest: float = MAX_FLOAT32
+    ) -> tuple[float, ...]:
+        """A list of finite numbers from -`largest` to `largest`, which fit 32-bit floats."""
         value = self.raw(name)
         if value is None:
             return ()
         if not isinstance(value, list) or len(value) > at_most:
             self.fault(name, f"expected a list of at most {at_most} numbers")
             return ()
-        wrong = next((i for i, item in enumerate(value) if not _float32(item)), None)
-        if wrong is not None:
-            self.fault(f"{name}[{wrong}]", "expected a finite number")
+        flaws = ((index, _number_flaw(item, largest)) for index, item in enumerate(value))
+        index, flaw = next(((index, flaw) for index, flaw in flaws if flaw), (0, None))
+        if flaw is not None:
+            self.fault(f"{name}[{index}]", flaw)
             return ()
         return tuple(float(item) for item in value)
 
@@ -274,9 +279,13 @@ def _finite(value: float) -> bool:
         return False
 
 
-def _float32(value: object) -> bool:
+def _number_flaw(value: object, largest: float) -> str | None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and -3.4e38 <= value <= 3.4e38  # type: ignore[operator]
+    if number and -largest <= value <= largest:  # type: ignore[operator]
+        return None
+    if not number or not _finite(value):  # type: ignore[arg-type]
+        return "expected a finite number"
+    return f"expected a number from {-largest:g} to {largest:g}, got {value:g}"
 
 
 def _time(value: object) -> datetime | str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from services.drift.detectors.catalogue import new_detector
 from services.drift.detectors.detector import Detection, Detector, Floats
 from services.drift.detectors.embedding.calibration import Effort
 from services.drift.trail import Label, Trail
+from shared.errors import Invalid
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -78,7 +80,8 @@ class Stream:
 
     `reference` holds the rows learnt so far, and `turns` counts how often it was learnt or begun anew;
     `last_alarm` is the number of the last row that was told of; `repeats` how often the same shift was
-    told again.
+    told again. Rows that nothing can be learnt from are no fault of the caller's: the reference is
+    dropped, `flaw` says why, and the stream learns from the next ones.
     """
 
     key: StreamKey
@@ -89,9 +92,11 @@ class Stream:
     turns: int = 0
     last_alarm: int | None = None
     repeats: int = 0
+    flaw: str = ""
 
     def observe(self, observations: Sequence[Observation]) -> list[Finding]:
         """Take the next rows, in order; fitting and calibrating, once per reference, takes seconds."""
+        self.flaw = ""
         findings: list[Finding] = []
         rest = list(observations)
         while rest:
@@ -101,30 +106,51 @@ class Stream:
 
     def _learn(self, observations: Sequence[Observation]) -> int:
         wanted = self.policy.reference_rows(self.key)
-        taken = observations[: wanted - len(self.reference)]
+        taken = observations[: max(wanted - len(self.reference), 0)]
         for observation in taken:
-            self.reference.append(observation.value)
-            self.trail.add(_label(observation))
-        if len(self.reference) == wanted:
-            detector = new_detector(self.key.feature, self.policy.seed, self.policy.effort)
-            detector.fit(np.array(self.reference)).calibrate(self.policy.target_run_length)
-            self._turn(detector)
+            self._add(observation)
+        if len(self.reference) >= wanted:
+            self._fit()
         return len(taken)
+
+    def _add(self, observation: Observation) -> None:
+        """One more row of the reference; it is the first of a new one where it cannot stand beside the others."""
+        if self.reference and np.shape(self.reference[0]) != np.shape(observation.value):
+            self._drop("its rows are of different widths")
+        self.reference.append(observation.value)
+        self.trail.add(_label(observation))
+
+    def _fit(self) -> None:
+        detector = new_detector(self.key.feature, self.policy.seed, self.policy.effort)
+        try:
+            detector.fit(np.array(self.reference)).calibrate(self.policy.target_run_length)
+        except Invalid as unfit:
+            self._drop(unfit.message)
+        else:
+            self._turn(detector)
+
+    def _drop(self, flaw: str) -> None:
+        self._turn(None)
+        self.flaw = flaw
 
     def _watch(self, observations: Sequence[Observation], findings: list[Finding]) -> int:
         """Watch the rows, up to the one after which the stream learns anew."""
         assert self.detector is not None
-        alarms = {
-            d.index: d for d in self.detector.update(np.array([o.value for o in observations]))
-        }
-        for index, observation in enumerate(observations):
+        rows = _alike(observations)
+        try:
+            found = self.detector.update(np.array([row.value for row in rows]))
+        except Invalid as unlike:
+            self._drop(unlike.message)
+            return 0
+        alarms = {detection.index: detection for detection in found}
+        for index, observation in enumerate(rows):
             self.trail.add(_label(observation))
             if index in alarms and self._is_told():
                 findings.append(self._finding(alarms[index], observation))
                 if self.policy.relearn_after and self.repeats >= self.policy.relearn_after:
                     self._turn(None)
                     return index + 1
-        return len(observations)
+        return len(rows)
 
     def _turn(self, detector: Detector | None) -> None:
         """Begin to watch, or with None to learn."""
@@ -154,6 +180,12 @@ class Stream:
             examples=tuple(label for label in labels if label is not None),
             continuing=self.repeats > 0,
         )
+
+
+def _alike(observations: Sequence[Observation]) -> list[Observation]:
+    """The first rows, as many as are of one width."""
+    width = np.shape(observations[0].value)
+    return list(takewhile(lambda row: np.shape(row.value) == width, observations))
 
 
 def _label(observation: Observation) -> Label:

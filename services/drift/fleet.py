@@ -4,8 +4,12 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+import structlog
+
 from services.drift.domain import Finding, Observation, Policy, Stream, StreamKey
 from services.drift.state import PREFIX, StreamState, stream_key, stream_name
+
+log = structlog.get_logger()
 
 
 class StreamShelf(Protocol):
@@ -65,6 +69,8 @@ class Fleet:
             changes |= self._make_room(key)
             state = self._stream(key)
             findings += state.stream.observe(own)
+            if state.stream.flaw:
+                _tell_dropped(key, state.stream.flaw)
             changes |= state.changes()
         return findings, changes
 
@@ -92,3 +98,14 @@ class Fleet:
         oldest, _ = known.popitem(last=False)
         forgotten = self._streams.pop(oldest, None) or self._from_shelf(oldest)
         return dict.fromkeys(forgotten.names())
+
+
+def _tell_dropped(key: StreamKey, flaw: str) -> None:
+    log.warning(
+        "drift.reference_dropped",
+        tenant=key.tenant,
+        model=key.model,
+        environment=key.environment,
+        feature=key.feature,
+        flaw=flaw,
+    )

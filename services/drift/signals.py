@@ -1,6 +1,5 @@
 """Signals: what each fact says that a detector can watch, and of which stream it is a row."""
 
-import math
 from dataclasses import dataclass
 
 from leeway_pb.v1.feedback_pb2 import FeedbackReceived
@@ -9,6 +8,7 @@ from leeway_pb.v1.score_pb2 import InteractionScored
 
 from services.drift.domain import Observation, StreamKey
 from services.drift.whereabouts import Place
+from shared.fields import MAX_COORDINATE
 
 UNKNOWN_MODEL = "unknown"
 CLIENT = "client"  # the embedder's name of vectors that came with the interaction
@@ -35,7 +35,8 @@ class Asked:
 def asked(fact: InteractionCompleted) -> Asked:
     """What to watch of an interaction's input. A text under the policies hash and none is not one."""
     vector = tuple(fact.embedding)
-    usable = len(vector) > 1 and all(map(math.isfinite, vector))
+    # NaN lies between no two numbers.
+    usable = len(vector) > 1 and all(-MAX_COORDINATE <= x <= MAX_COORDINATE for x in vector)
     text = fact.input_text if fact.content_policy in _QUOTABLE else ""
     return Asked(vector if usable else (), text.strip())
 

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from services.drift.detectors.embedding.calibration import Effort
 from services.drift.detectors.embedding.cells import CELLS, share_surprise
 from services.drift.detectors.embedding.detector import EmbeddingDetector
 from services.drift.detectors.embedding.topics import find_topics, nearest
@@ -11,6 +12,7 @@ from services.drift.detectors.embedding.whitening import Whitening, hold_out
 from services.drift.detectors.rates import RateDetector
 from services.drift.detectors.scores import lower_mean_bound
 from shared.errors import Invalid
+from shared.fields import MAX_COORDINATE
 
 
 def test_the_budgets_of_all_cells_add_up_to_every_false_alarm() -> None:
@@ -83,7 +85,37 @@ def test_numbers_outside_0_to_1_are_refused(values: npt.ArrayLike) -> None:
 
 
 def test_vectors_of_another_width_are_refused() -> None:
-    detector = EmbeddingDetector().fit(np.random.default_rng(1).normal(size=(60, 3)))
+    rng = np.random.default_rng(1)
+    detector = EmbeddingDetector(effort=Effort(4, 256))
+    detector.fit(rng.normal(size=(60, 3))).calibrate(100)
 
-    with pytest.raises(Invalid, match="finite vectors"):
-        detector.fit(np.full((60, 3), np.nan))
+    with pytest.raises(Invalid, match="vectors of 3 numbers, not 4"):
+        detector.update(rng.normal(size=(2, 4)))
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, 2e6])
+def test_vectors_that_cannot_be_reckoned_with_are_refused(number: float) -> None:
+    rows = np.random.default_rng(1).normal(size=(60, 3))
+    detector = EmbeddingDetector(effort=Effort(4, 256)).fit(rows).calibrate(100)
+    rows[7, 1] = number
+
+    with pytest.raises(Invalid, match="finite numbers up to 1e\\+06"):
+        detector.update(rows)
+    with pytest.raises(Invalid, match="finite numbers up to 1e\\+06"):
+        detector.fit(rows)
+
+
+def test_the_largest_vectors_that_a_door_lets_in_can_be_learnt_from_and_watched() -> None:
+    signs = np.sign(np.random.default_rng(2).normal(size=(60, 8192)))
+    rows = np.float32(MAX_COORDINATE) * signs
+
+    detector = EmbeddingDetector(effort=Effort(2, 256)).fit(rows).calibrate(100)
+
+    found = detector.update(np.full((8, 8192), MAX_COORDINATE))
+    assert found
+    assert np.isfinite([(alarm.statistic, alarm.threshold) for alarm in found]).all()
+
+
+def test_a_covariance_without_eigenvalues_is_no_reference() -> None:
+    with pytest.raises(Invalid, match="eigenvalues"):
+        Whitening.fit(np.full((60, 3), np.nan, np.float32))

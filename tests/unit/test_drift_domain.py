@@ -1,11 +1,23 @@
 """The life of a stream: learning, watching, holding its tongue, saying that it goes on, learning anew."""
 
+import numpy as np
+import pytest
+
+from services.drift.detectors.detector import Floats
+from services.drift.detectors.embedding.calibration import Effort
 from services.drift.domain import Observation, Policy, Stream, StreamKey
 from services.drift.trail import TRAIL_ROWS, Label, Trail
 from services.drift.wording import summary
 
 KEY = StreamKey("acme", "demo", "production", "refusal_rate")
-POLICY = Policy(reference_size=60, quality_reference_size=100, target_run_length=1000, cooldown=50)
+VECTORS = StreamKey("acme", "demo", "production", "embedding", "client-4")
+POLICY = Policy(
+    reference_size=60,
+    quality_reference_size=100,
+    target_run_length=1000,
+    cooldown=50,
+    effort=Effort(8, 256),
+)
 QUIET = [0.0] * 9 + [1.0]
 
 
@@ -14,6 +26,17 @@ def rows(values: list[float], begin: int = 0) -> list[Observation]:
         Observation(KEY, value, f"event-{n}", "default", f"interaction-{n}", n * 1000)
         for n, value in enumerate(values, begin)
     ]
+
+
+def vectors(values: Floats) -> list[Observation]:
+    return [
+        Observation(VECTORS, value, f"event-{n}", "default", f"interaction-{n}", n * 1000)
+        for n, value in enumerate(values)
+    ]
+
+
+def usual(rows: int = 60) -> Floats:
+    return np.random.default_rng(5).normal(size=(rows, 4)).astype(np.float32)
 
 
 def test_nothing_is_found_while_a_stream_learns() -> None:
@@ -68,6 +91,63 @@ def test_a_stream_told_to_relearn_takes_a_lasting_shift_for_normal() -> None:
 
     assert [f.continuing for f in found] == [False, True]
     assert stream.turns == 3
+
+
+@pytest.mark.parametrize(
+    ("unfit", "flaw"),
+    [
+        (usual() * np.float32(1e20), "numbers"),
+        (usual() * np.float32(np.nan), "numbers"),
+        (np.ones((60, 4), np.float32), "do not vary"),
+        (np.zeros((60, 4), np.float32), "do not vary"),
+        (usual() * np.float32(1e-20), "do not vary"),
+        (np.ones((60, 0), np.float32), "numbers"),
+    ],
+    ids=["huge", "not finite", "copies", "nothing", "tiny", "no dimension"],
+)
+def test_a_reference_that_cannot_be_fitted_is_dropped_and_learnt_anew(
+    unfit: Floats, flaw: str
+) -> None:
+    stream = Stream(VECTORS, POLICY)
+
+    assert stream.observe(vectors(unfit)) == []
+    assert (stream.reference, stream.detector, stream.turns) == ([], None, 1)
+    assert flaw in stream.flaw
+
+    stream.observe(vectors(usual()))
+    assert stream.detector is not None
+    assert stream.flaw == ""
+
+
+def test_vectors_of_another_width_begin_a_new_reference() -> None:
+    learning, watching = Stream(VECTORS, POLICY), Stream(VECTORS, POLICY)
+    wider = np.random.default_rng(6).normal(size=(60, 7)).astype(np.float32)
+
+    for stream, rows_before in ((learning, 30), (watching, 80)):
+        stream.observe(vectors(usual(rows_before)))
+        stream.observe(vectors(wider[:1]))
+        assert (len(stream.reference), stream.detector) == (1, None)
+        stream.observe(vectors(wider[1:]))
+        assert stream.detector is not None
+
+
+@pytest.mark.parametrize("value", [float("nan"), 7.0])
+def test_a_number_that_is_none_makes_a_stream_learn_anew(value: float) -> None:
+    stream = Stream(KEY, POLICY)
+    stream.observe(rows(QUIET * 10))
+
+    stream.observe(rows([value]))
+
+    assert (len(stream.reference), stream.detector) == (1, None)
+
+
+def test_a_reference_longer_than_wanted_now_is_fitted_at_once() -> None:
+    stream = Stream(KEY, POLICY, reference=[0.0] * 150)
+
+    stream.observe(rows([0.0]))
+
+    assert stream.detector is not None
+    assert stream.reference == []
 
 
 def test_the_change_is_dated_by_the_row_it_began_with() -> None:

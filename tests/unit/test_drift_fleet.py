@@ -118,6 +118,23 @@ def test_a_watching_stream_stores_its_baseline_once() -> None:
     assert sorted(n.removeprefix(stream_name(key("a"))) for n in changes) == ["life", "progress"]
 
 
+def test_a_reference_that_is_dropped_leaves_no_rows_stored() -> None:
+    of = StreamKey("acme", "m", "production", "embedding", "client-4")
+    copies = [
+        Observation(of, np.ones(4, np.float32), f"e{n}", "p", f"i{n}", n, "text") for n in range(70)
+    ]
+    fleet, stored = a_fleet(), Stored()
+
+    for begin in (0, 50):
+        stored.apply(fleet.observe(copies[begin : begin + 50])[1])
+    restored = a_fleet()
+    restored.restore(stored.blobs)
+    stored.apply(restored.observe(copies[:1])[1])
+
+    name = stream_name(of)
+    assert sorted(stored.blobs) == [f"{name}learnt-0", f"{name}learnt-10", f"{name}life"]
+
+
 def test_a_tenant_with_too_many_streams_forgets_its_own_oldest_one() -> None:
     fleet = a_fleet(per_tenant=2)
     fleet.observe(rows(key("theirs", "globex"), [0.0]))

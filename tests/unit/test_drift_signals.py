@@ -26,8 +26,9 @@ def test_the_clients_own_vector_is_watched_even_without_a_text() -> None:
     )
 
 
-def test_a_vector_that_is_not_finite_is_no_vector() -> None:
-    fact = an_interaction_completed(embedding=[math.nan, 1.0])
+@pytest.mark.parametrize("number", [math.nan, math.inf, 1e20])
+def test_a_vector_that_cannot_be_reckoned_with_is_no_vector(number: float) -> None:
+    fact = an_interaction_completed(embedding=[number, 1.0])
 
     assert asked(fact) == Asked((), "What is two and two?")
 

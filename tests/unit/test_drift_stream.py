@@ -101,6 +101,27 @@ async def test_the_clients_own_vector_wins() -> None:
     assert (message.embedder, list(message.vector)) == ("client", [1.0, 2.0])
 
 
+async def test_a_tenant_whose_vectors_teach_nothing_stops_nobody_elses_drift() -> None:
+    handler = a_handler()
+    hostile = [
+        a_record(
+            a_fact(
+                an_interaction_completed(
+                    interaction_id=f"h-{n}", tenant="globex", embedding=[size] * 8
+                )
+            ),
+            seq=n,
+        )
+        for size in (1e20, 1.0)
+        for n in range(60)
+    ]
+
+    await handler.handle([*hostile, *asking(USUAL)])
+    found = detections(await handler.handle([*hostile, *asking(ZEBRAS, 100)]))
+
+    assert [(d.tenant, d.direction) for d in found] == [("acme", "new")]
+
+
 async def test_a_new_kind_of_input_is_told_with_an_example() -> None:
     handler = a_handler()
     await handler.handle(asking(USUAL))

@@ -162,6 +162,11 @@ def test_all_faults_of_an_item_are_told_at_once() -> None:
         ({"trace_id": "0" * 32}, "trace_id: expected 32 hexadecimal digits, not all zero"),
         ({"error": {"status": 1000}}, "error.status: expected a whole number from 0 to 599"),
         ({"finish_reasons": "stop"}, "finish_reasons: expected a list of at most 128 strings"),
+        (
+            {"embedding": [0.5, 1e20]},
+            "embedding[1]: expected a number from -1e+06 to 1e+06, got 1e+20",
+        ),
+        ({"embedding": [2**1100]}, "embedding[0]: expected a finite number"),
         ({"streaming": 1}, "streaming: expected true or false, got a number"),
     ],
 )

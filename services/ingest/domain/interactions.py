@@ -7,7 +7,7 @@ from datetime import datetime
 from services.ingest.domain.messages import Message, answer, messages_of, question
 from services.ingest.domain.spans import hex_id
 from services.ingest.domain.usage import read_usage
-from shared.fields import Fields, kind_of
+from shared.fields import MAX_COORDINATE, Fields, kind_of
 from shared.interactions import Content, Context, Interaction, Usage
 
 KINDS = ("chat", "completion", "response", "message", "embedding", "predict")
@@ -94,7 +94,7 @@ def _content(item: Fields) -> Content:
         output_text=answer(said),
         options=item.json("options"),
         features=item.json("features"),
-        embedding=item.numbers("embedding", at_most=MAX_DIMENSIONS),
+        embedding=item.numbers("embedding", at_most=MAX_DIMENSIONS, largest=MAX_COORDINATE),
     )
 
 

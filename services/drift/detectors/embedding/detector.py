@@ -18,7 +18,10 @@ from shared.errors import Invalid
 
 LEAST_REFERENCE = 60
 WIDEST = 256  # wider vectors are first projected at random to this width
+LARGEST_NUMBER = 1e6  # of a vector: fourth powers of longer ones, summed, are too large for 32 bits
 _STRETCH = 128  # rows looked at together
+_ROUNDING = 1e-6  # of 32-bit numbers, relative
+_LEAST_VARIANCE = 1e-12
 
 
 class EmbeddingDetector:
@@ -68,11 +71,10 @@ class EmbeddingDetector:
         self._ring = Features.blank(0, 0)
 
     def fit(self, reference: npt.ArrayLike) -> Self:
-        rows = np.asarray(reference, np.float32)
-        if rows.ndim != 2 or len(rows) < LEAST_REFERENCE or not np.isfinite(rows).all():
-            raise Invalid(
-                f"A reference needs {LEAST_REFERENCE} or more finite vectors, not {rows.shape}."
-            )
+        rows = _vectors(reference)
+        if len(rows) < LEAST_REFERENCE:
+            raise Invalid(f"A reference needs {LEAST_REFERENCE} vectors, not {len(rows)}.")
+        _require_variety(rows)
         self._look_at(rows.shape[1])
         rng = np.random.default_rng(self._seed)
         self._baseline = Baseline.fit(self._narrow(rows), self._most_topics, rng)
@@ -91,9 +93,9 @@ class EmbeddingDetector:
         return self
 
     def update(self, batch: npt.ArrayLike) -> Sequence[Detection]:
-        rows = np.asarray(batch, np.float32)
-        if self._calibration is None or self._baseline is None or not len(rows):
+        if self._calibration is None or self._baseline is None or not np.size(batch):
             return []
+        rows = _vectors(batch)
         features = self._baseline.lens.see(self._narrow(rows))
         detections: list[Detection] = []
         place = 0
@@ -148,8 +150,8 @@ class EmbeddingDetector:
         self._ring = Features.blank(LONGEST_WINDOW, min(self._width, WIDEST))
 
     def _narrow(self, rows: Floats) -> Floats:
-        if rows.ndim != 2 or rows.shape[1] != self._width:
-            raise Invalid(f"Expected vectors of {self._width} numbers, not {rows.shape}.")
+        if rows.shape[1] != self._width:
+            raise Invalid(f"Expected vectors of {self._width} numbers, not {rows.shape[1]}.")
         return rows if self._sketch is None else np.asarray(rows @ self._sketch)
 
     def _detection(self, index: int, recent: Features, strangeness: Doubles) -> Detection:
@@ -169,4 +171,25 @@ class EmbeddingDetector:
             reference_size=self._baseline.rows,
             exemplars=change.exemplars,
             details=change.details,
+        )
+
+
+def _vectors(rows: npt.ArrayLike) -> Floats:
+    """The rows as vectors (n, d), d > 0, of numbers that can be reckoned with; no number is NaN."""
+    vectors = np.asarray(rows, np.float32)
+    if vectors.ndim != 2 or not vectors.size or not (np.abs(vectors) <= LARGEST_NUMBER).all():
+        raise Invalid(
+            f"Expected vectors of finite numbers up to {LARGEST_NUMBER:g}, of shape (n, d) with d > 0;"
+            f" the shape was {vectors.shape}."
+        )
+    return vectors
+
+
+def _require_variety(rows: Floats) -> None:
+    """Raises `Invalid` for copies of one row: what they vary by is rounding, and any other row is far."""
+    variance = float(rows.var(axis=0, dtype=np.float64).mean())
+    power = float((rows.astype(np.float64) ** 2).mean())
+    if variance <= max(_LEAST_VARIANCE, _ROUNDING**2 * power):
+        raise Invalid(
+            "The rows of the reference do not vary: there is no normal to learn from them."
         )

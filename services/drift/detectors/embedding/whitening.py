@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.drift.detectors.detector import Doubles, Floats, Integers
+from shared.errors import Invalid
 
 LARGEST_NORM = 1000.0  # a row further out than this is shortened to it: it alarms all the same
 _TINY = 1e-12
@@ -23,13 +24,16 @@ class Whitening:
 
     @classmethod
     def fit(cls, rows: Floats) -> "Whitening":
-        """The map of a reference (n, d) with n >= 2."""
+        """The map of a reference (n, d) with n >= 2. Raises `Invalid` when it has none."""
         mean = rows.mean(axis=0)
         centred = rows - mean
         covariance = centred.T @ centred / len(rows)
         scale = max(float(np.trace(covariance)) / rows.shape[1], _TINY)
         shrinkage = _ledoit_wolf(centred, covariance, scale)
-        variances, axes = np.linalg.eigh(covariance)
+        try:
+            variances, axes = np.linalg.eigh(covariance)
+        except np.linalg.LinAlgError as fault:
+            raise Invalid("The reference's covariance has no eigenvalues to be found.") from fault
         shrunk = (1 - shrinkage) * np.maximum(variances, 0) / scale + shrinkage
         projection = axes / np.sqrt(shrunk * scale)
         return cls(mean, projection.astype(np.float32), shrinkage)
