@@ -14,7 +14,6 @@ from pathlib import Path
 from tests.kafka_jars import jars, java
 
 START_SECONDS = 120
-STOP_SECONDS = 30
 
 _LOGGING = """<Configuration status="ERROR">
   <Appenders><Console name="out"><PatternLayout pattern="%d %p %m (%c)%n"/></Console></Appenders>
@@ -60,14 +59,6 @@ class Broker:
                 raise RuntimeError((self._folder / "broker.log").read_text()[-4000:])
             time.sleep(0.05)
 
-    def stop(self) -> None:
-        """End as an operator would; by force if that takes too long."""
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
-
     def kill(self) -> None:
         """SIGKILL: what was acknowledged is there after the next start."""
         self._process.kill()
@@ -84,14 +75,13 @@ class Broker:
 
 @contextmanager
 def a_broker(folder: Path) -> Iterator[Broker]:
-    """A running broker, ended with the block."""
+    """A running broker, killed with the end of the block: nobody wants its data."""
     broker = Broker(folder)
     broker.start()
     try:
         yield broker
     finally:
-        broker.thaw()
-        broker.stop()
+        broker.kill()
 
 
 def _properties(port: int, controller_port: int, logs: Path) -> dict[str, object]:

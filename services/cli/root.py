@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from services.cli import alerts, doctor, keys, tenants
+from services.cli import alerts, dlq, doctor, keys, tenants, topics
 from services.cli.certs import certs
 from services.cli.demo.command import demo
 from services.cli.sql import sql
@@ -22,6 +22,8 @@ app.command()(sql)
 app.command()(demo)
 app.command()(certs)
 app.add_typer(doctor.app, name="doctor")
+app.add_typer(topics.app, name="topics")
+app.add_typer(dlq.app, name="dlq")
 app.add_typer(keys.app, name="keys")
 app.add_typer(tenants.app, name="tenants")
 app.add_typer(alerts.app, name="alerts")

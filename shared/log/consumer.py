@@ -11,7 +11,7 @@ from shared.clock import Clock, pause
 from shared.errors import Unavailable
 from shared.log.file import GroupState, Ranges
 from shared.log.folder import Log
-from shared.log.record import DeadLetter, Effect, Handler, Moved, Position, Record
+from shared.log.record import ONLY_FOR, DeadLetter, Effect, Handler, Moved, Position, Record
 from shared.metrics import (
     CONSUMED,
     CONSUMER_HALTED,
@@ -194,7 +194,8 @@ class Consumer:
             if record.seq > last + 1 and (last or self._position(record.source).next_offset):
                 self._report_gap(record, last)
             seqs[record.source][record.lane] = record.seq
-            fresh.append(record)
+            if record.headers.get(ONLY_FOR, self.group) == self.group:
+                fresh.append(record)
         return fresh, {source: Position(end, seqs[source]) for source, (_, end) in ranges.items()}
 
     def _position(self, source: str) -> Position:

@@ -12,9 +12,10 @@ from typing import TextIO
 from shared.clock import from_micros, micros
 from shared.errors import Conflict
 from shared.ids import new_id
-from shared.log.record import DeadLetter, Fact, OpenCall, Position
+from shared.log.record import ONLY_FOR, DeadLetter, Fact, OpenCall, Position
 
 MINUTE_US = 60_000_000
+STORING_GROUP = "warehouse"  # whose end of a fact the books count
 PAGE_BYTES = 4096  # SQLite's own choice
 WAL_BYTES = (
     128 * 1024 * 1024
@@ -199,11 +200,12 @@ class OutboxFile:
 
     def _accept(self, facts: Sequence[Fact], batch: "_Batch") -> None:
         for fact in facts:
-            if self._first_time(fact, batch.now_us):
+            if fact.only_for or self._first_time(fact, batch.now_us):
                 topic = fact.topic.name
                 partition = fact.topic.partition(fact.key)
-                batch.add(topic, partition, fact.key, fact.event_id, None, fact.value)
-                batch.accepted[topic, fact.key] += 1
+                headers = json.dumps({ONLY_FOR: fact.only_for}) if fact.only_for else None
+                batch.add(topic, partition, fact.key, fact.event_id, headers, fact.value)
+                batch.accepted[topic, fact.key] += fact.only_for in {"", STORING_GROUP}
 
     def _first_time(self, fact: Fact, now_us: int) -> bool:
         """Whether this tenant's id is new: another tenant may choose the same one."""

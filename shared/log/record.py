@@ -18,12 +18,15 @@ class Fact:
     """Something that happened, before it is in the log.
 
     `key` is the tenant; `event_id` is the CloudEvents id (a UUID); `value` is the serialized message.
+    `only_for` names the one group that is to handle it: a dead letter that is played again was handled
+    by the others.
     """
 
     topic: Topic
     key: str
     event_id: str
     value: bytes
+    only_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,10 @@ class DeadLetter:
 
     record: "Record"
     reason: str
+
+
+ONLY_FOR = "only_for"
+"""The header of a record that one group alone is to handle."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,14 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
+from shared.clock import Clock
 from shared.errors import Conflict, Unavailable
 from shared.log.kafka.cluster import MAX_MESSAGE_BYTES, Cluster
 from shared.topics import ALL, Topic
 
 HOUR_MS = 3_600_000
 FOR_EVER = "-1"
+POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,7 @@ async def plan(admin: AIOKafkaAdminClient, wanted: Sequence[Layout]) -> list[Cha
 
     More partitions would send a key elsewhere, and break the order of what was said about it.
     """
-    existing = {
-        topic["topic"]: len(topic["partitions"])
-        for topic in await admin.describe_topics([layout.name for layout in wanted])
-        if not topic["error_code"]
-    }
+    existing = await _partitions(admin, wanted)
     there = [layout for layout in wanted if layout.name in existing]
     for layout in there:
         if existing[layout.name] != layout.partitions:
@@ -83,8 +81,10 @@ async def plan(admin: AIOKafkaAdminClient, wanted: Sequence[Layout]) -> list[Cha
     return made + [change for change in changed if change.settings]
 
 
-async def apply(admin: AIOKafkaAdminClient, changes: Sequence[Change], replication: int) -> None:
-    """Make the changes. Raises `Unavailable` with the first that Kafka refused."""
+async def apply(
+    admin: AIOKafkaAdminClient, changes: Sequence[Change], replication: int, clock: Clock
+) -> None:
+    """Make the changes; when it returns, the topics are known. Raises `Unavailable`."""
     made = [change.layout for change in changes if change.made]
     response = await admin.create_topics(
         [
@@ -96,6 +96,8 @@ async def apply(admin: AIOKafkaAdminClient, changes: Sequence[Change], replicati
         error = for_code(code)
         if code and error is not TopicAlreadyExistsError:
             raise Unavailable(f"Kafka did not make topic {name}: {error.__name__}.")
+    while len(await _partitions(admin, made)) < len(made):
+        await clock.sleep(POLL_SECONDS)
     # Kafka takes the settings of a topic as a whole: what is not named goes back to its default.
     changed = [
         ConfigResource(
@@ -106,8 +108,21 @@ async def apply(admin: AIOKafkaAdminClient, changes: Sequence[Change], replicati
         for change in changes
         if not change.made
     ]
-    if changed:
-        await admin.alter_configs(changed)
+    for response in await admin.alter_configs(changed) if changed else ():
+        for code, message, _, name in response.resources:
+            if code:
+                raise Unavailable(f"Kafka did not change topic {name}: {message}.")
+
+
+async def _partitions(admin: AIOKafkaAdminClient, layouts: Sequence[Layout]) -> Mapping[str, int]:
+    """How many partitions those of the topics have that are there."""
+    if not layouts:
+        return {}
+    return {
+        topic["topic"]: len(topic["partitions"])
+        for topic in await admin.describe_topics([layout.name for layout in layouts])
+        if topic["partitions"]
+    }
 
 
 @dataclass(frozen=True, slots=True)

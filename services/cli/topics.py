@@ -1,0 +1,62 @@
+"""`leeway topics`: Kafka's topics, as the code needs them."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+from aiokafka.errors import KafkaError
+
+from services.cluster import cluster_of
+from services.settings import Installation
+from shared.clock import SystemClock
+from shared.errors import Invalid, Unavailable
+from shared.log.kafka import layout
+from shared.log.kafka.cluster import Cluster
+
+ENOUGH = 3  # one may be away for repair, and one may fail
+
+app = typer.Typer(help="Kafka's topics.", no_args_is_help=True)
+
+
+@app.callback()
+def topics() -> None:
+    """Kafka's topics."""
+
+
+@app.command()
+def apply(
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
+    ] = False,
+    replication: Annotated[
+        int, typer.Option(help="How many brokers keep a new topic; 0: all, but three at most.")
+    ] = 0,
+) -> None:
+    """Make the topics that are missing, and bring the settings of the others to what they must be."""
+    cluster = cluster_of(Installation())
+    if cluster is None:
+        raise Invalid(
+            "The log is embedded and has no topics to make: LEEWAY_KAFKA names no servers."
+        )
+    changes = asyncio.run(_apply(cluster, replication, dry_run=dry_run))
+    for change in changes:
+        print(change)
+    print("Nothing to change." if not changes else "Nothing was changed." if dry_run else "Done.")
+
+
+async def _apply(cluster: Cluster, replication: int, *, dry_run: bool) -> list[layout.Change]:
+    admin = cluster.admin()
+    try:
+        await admin.start()
+        changes = await layout.plan(admin, layout.layouts(cluster))
+        if not dry_run:
+            brokers = (await admin.describe_cluster())["brokers"]
+            copies = replication or min(len(brokers), ENOUGH)
+            await layout.apply(admin, changes, copies, SystemClock())
+    except KafkaError as error:
+        raise Unavailable(f"Kafka at {cluster.servers} does not answer: {error!r}.") from error
+    else:
+        return changes
+    finally:
+        await admin.close()

@@ -1,0 +1,91 @@
+"""Dead letters: what groups gave up on, and playing it again to the group that did."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from shared.clock import Clock
+from shared.log.folder import FolderLog
+from shared.log.outbox import SqliteOutbox
+from shared.log.record import Fact, Record
+from shared.topics import ALL, Topic
+
+READ_RECORDS = 10_000
+
+_OF_TOPIC = {topic.dead_letters: topic for topic in ALL}
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A record that a group gave up on; `letter_id` names it on the command line."""
+
+    letter_id: str
+    record: Record
+
+    @property
+    def topic(self) -> Topic:
+        """The topic that the record was in."""
+        return _OF_TOPIC[self.record.topic]
+
+    @property
+    def group(self) -> str:
+        """The group that gave up."""
+        return self.record.headers.get("group", "")
+
+    @property
+    def reason(self) -> str:
+        """Why."""
+        return self.record.headers.get("reason", "")
+
+    def fact(self) -> Fact:
+        """The same bytes, once more, for the group that gave up alone."""
+        record = self.record
+        return Fact(self.topic, record.key, record.event_id, record.value, only_for=self.group)
+
+
+class Letters(Protocol):
+    """The dead letters of a log."""
+
+    async def read(self) -> Sequence[Letter]:
+        """All of them, oldest first within a source."""
+        ...
+
+    async def replay(self, letters: Sequence[Letter]) -> None:
+        """Put them back into their topics, for the groups that gave up; durable when it returns.
+
+        The letter stays where it is: playing it twice is safe, as effects are idempotent on event ids.
+        """
+        ...
+
+
+class FolderLetters:
+    """The dead letters of the embedded log; what is played again goes through an outbox of its own."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._folder = folder
+        self._clock = clock
+
+    async def read(self) -> Sequence[Letter]:
+        """See `Letters.read`."""
+        return await asyncio.to_thread(self._read)
+
+    async def replay(self, letters: Sequence[Letter]) -> None:
+        """See `Letters.replay`. Raises `Conflict` while another replay is running."""
+        async with SqliteOutbox(self._folder / "replay.db", self._clock) as outbox:
+            await outbox.append([letter.fact() for letter in letters])
+
+    def _read(self) -> list[Letter]:
+        log = FolderLog(self._folder)
+        try:
+            found: list[Letter] = []
+            for reader in log.readers():
+                start, end = -1, 0
+                while end > start:
+                    start = end
+                    records, end = reader.read([*_OF_TOPIC], start, READ_RECORDS)
+                    found += (Letter(f"{r.producer}:{r.offset}", r) for r in records)
+            return found
+        finally:
+            log.close()
