@@ -1,0 +1,73 @@
+"""`leeway up`: what it refuses at once, what a stop leaves, and what the next start finds again."""
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from openai import AsyncOpenAI
+
+from tests.stack import Stack, a_stack, stack_environment
+
+ANSWER = "It is on its way and will be with you on Tuesday. " * 5
+CALL = "SELECT status, output_text FROM leeway.interactions_v1 WHERE interaction_id = '{}'"
+
+
+async def test_a_taken_port_is_one_sentence_and_a_failure(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = await asyncio.create_subprocess_exec(
+            *[sys.executable, "-m", "services.cli", "up"],
+            env={**stack_environment(tmp_path), "LEEWAY_PORT": str(port)},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        output, errors = await process.communicate()
+
+    assert (process.returncode, output) == (1, b"")
+    assert errors.decode() == (
+        f"leeway: Port {port} on 127.0.0.1 cannot be used (Address already in use): "
+        "stop what is there, or set LEEWAY_PORT to another port.\n"
+    )
+
+
+async def stopped_in_mid_answer(stack: Stack) -> tuple[str, str]:
+    """A streamed call during which Ctrl-C comes: its id, and all of its text."""
+    async with AsyncOpenAI(
+        base_url=stack.ready["url"] + "/v1", api_key=stack.ready["api_key"]
+    ) as client:
+        raw = await client.chat.completions.with_raw_response.create(
+            model="demo",
+            messages=[{"role": "user", "content": "Where is my card?"}],
+            metadata={"leeway_demo_answer": ANSWER},
+            stream=True,
+        )
+        text = ""
+        async for chunk in raw.parse():
+            if chunk.choices and chunk.choices[0].delta.content:
+                if not text:
+                    stack.process.send_signal(signal.SIGINT)
+                text += chunk.choices[0].delta.content
+        return raw.headers["x-leeway-interaction-id"], text
+
+
+async def test_a_stop_lets_calls_end_and_the_next_start_has_them_and_the_key(
+    tmp_path: Path,
+) -> None:
+    async with a_stack(tmp_path) as stack:
+        first = stack.ready
+        interaction_id, text = await stopped_in_mid_answer(stack)
+        exit_code = await stack.process.wait()
+    async with a_stack(tmp_path) as stack:
+        second = stack.ready
+        login = ("--url", second["sql_url"], "--user", second["sql_user"])
+        query = CALL.format(interaction_id)
+        password = ("--password", second["sql_password"])
+        code, found = await stack.leeway("sql", query, "--format", "json", *login, *password)
+
+    kept = ("api_key", "sql_user", "sql_password")
+    assert (exit_code, text) == (0, ANSWER)
+    assert [first[name] for name in kept] == [second[name] for name in kept]
+    assert (code, json.loads(found)) == (0, {"status": "ok", "output_text": ANSWER})
