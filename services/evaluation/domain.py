@@ -16,6 +16,8 @@ class Interaction:
     """An answer that ended well, and what was asked. `redacted` texts hold kinds in brackets.
 
     `input_messages` is the JSON of everything the model was told; `options` the rest of the request.
+    Many applications record a call without its texts: an empty text was answered only if it is
+    `text_known`, and is a text that nobody recorded otherwise.
     """
 
     interaction_id: str
@@ -26,6 +28,7 @@ class Interaction:
     finish_reasons: Sequence[str] = ()
     output_tokens: int | None = None
     calls_tools: bool = False
+    text_known: bool = False
     redacted: bool = False
 
 
@@ -58,6 +61,7 @@ class Evaluator(Protocol):
     def judge(self, interaction: Interaction) -> Judgement | None:
         """The judgement, or None to abstain: the question does not arise, or cannot be answered.
 
+        A text that was not recorded answers no question about the text.
         It never raises, whatever is in the texts, and its work is linear in their length.
         """
         ...

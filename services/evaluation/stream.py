@@ -23,6 +23,7 @@ from shared.log.record import DeadLetter, Effect, Fact, Record
 from shared.topics import INTERACTION_SCORED
 
 _TOOL_TYPES = frozenset({"tool_use", "tool_call", "function_call", "custom_tool_call"})
+_TEXT_TYPES = frozenset({"text", "input_text", "output_text"})
 
 
 class EvaluationHandler:
@@ -90,6 +91,7 @@ class EvaluationHandler:
 
 def interaction_of(message: InteractionCompleted) -> Interaction:
     """What evaluators see of an interaction."""
+    said = _messages(message.output_messages)
     return Interaction(
         interaction_id=message.interaction_id,
         output_text=message.output_text,
@@ -98,7 +100,8 @@ def interaction_of(message: InteractionCompleted) -> Interaction:
         options=_object(message.request_options),
         finish_reasons=tuple(message.finish_reasons),
         output_tokens=message.output_tokens if message.HasField("output_tokens") else None,
-        calls_tools=_calls_tools(message.output_messages),
+        calls_tools=any(map(_is_call, said)),
+        text_known=bool(message.output_text) or any(map(_tells_text, said)),
         redacted=message.content_policy == "redacted",
     )
 
@@ -111,19 +114,30 @@ def _is_readable(message: InteractionCompleted) -> bool:
     )
 
 
-def _calls_tools(messages: str) -> bool:
-    told = _json(messages)
-    return any(_is_call(message) for message in (told if isinstance(told, list) else ()))
+def _messages(text: str) -> list[Mapping[str, object]]:
+    told = _json(text)
+    return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
 
 
-def _is_call(message: object) -> bool:
+def _is_call(message: Mapping[str, object]) -> bool:
     """Whether a message calls a tool: a field of its own, its type, or the type of one of its parts."""
-    if not isinstance(message, dict):
-        return False
-    parts = message.get("content") or message.get("parts")
-    own = [message, *(parts if isinstance(parts, list) else ())]
+    own = [message, *_parts(message)]
     typed = any(isinstance(part, dict) and part.get("type") in _TOOL_TYPES for part in own)
     return typed or bool(message.get("tool_calls") or message.get("function_call"))
+
+
+def _tells_text(message: Mapping[str, object]) -> bool:
+    """Whether a message holds its text, be it empty: some are recorded by their role alone."""
+    parts = _parts(message)
+    texts = [
+        part for part in parts if not isinstance(part, dict) or part.get("type") in _TEXT_TYPES
+    ]
+    return not message.keys().isdisjoint({"content", "parts"}) and len(texts) == len(parts)
+
+
+def _parts(message: Mapping[str, object]) -> Sequence[object]:
+    parts = message.get("content") or message.get("parts")
+    return parts if isinstance(parts, list) else ()
 
 
 def _object(text: str) -> Mapping[str, object]:

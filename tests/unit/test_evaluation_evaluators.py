@@ -95,12 +95,16 @@ def test_nothing_said_is_no_refusal() -> None:
 @pytest.mark.parametrize(
     ("interaction", "expected"),
     [
-        (an_answer(" \n"), Judgement(1.0, "empty", passed=False)),
+        (an_answer(" \n", text_known=True), Judgement(1.0, "empty", passed=False)),
+        (an_answer("", output_tokens=0), Judgement(1.0, "empty", passed=False)),
+        (an_answer("", text_known=True, output_tokens=99), Judgement(1.0, "empty", passed=False)),
         (an_answer("x"), Judgement(0.0, "text", passed=True)),
-        (an_answer("", calls_tools=True), None),
+        (an_answer("", calls_tools=True, text_known=True), None),
+        (an_answer(""), None),
+        (an_answer("", output_tokens=99), None),
     ],
 )
-def test_silence_is_seen_unless_a_tool_was_called(
+def test_silence_is_seen_where_the_text_was_recorded_and_no_tool_was_called(
     interaction: Interaction, expected: Judgement | None
 ) -> None:
     assert Empty().judge(interaction) == expected
@@ -134,6 +138,12 @@ def test_length_is_judged_against_what_was_allowed(
     assert judgement == expected
 
 
+def test_length_is_judged_by_counts_alone() -> None:
+    unseen = an_answer("", options={"max_tokens": 100}, output_tokens=50, finish_reasons=["stop"])
+
+    assert Length().judge(unseen) == Judgement(0.5, "within", True, "50 tokens of at most 100")
+
+
 # JSON.
 
 SCHEMA = {
@@ -165,6 +175,7 @@ ANY_OBJECT = {"response_format": {"type": "json_object"}}
         ("Sure: {}", CHAT_FORMAT, Judgement(0.0, "no_json", False)),
         ("{}", ANY_OBJECT, Judgement(1.0, "valid", True)),
         ("[1]", ANY_OBJECT, Judgement(0.0, "no_object", False)),
+        (" ", ANY_OBJECT, None),
         ("{}", {}, None),
         ("{}", {"response_format": {"type": "text"}}, None),
     ],
@@ -208,8 +219,11 @@ def test_a_number_that_was_redacted_is_no_fault_of_the_model() -> None:
     ("interaction", "expected"),
     [
         (an_answer("Nobody."), Judgement(0.0, "none", passed=True)),
+        (an_answer("Mail ann@example.org, as you asked."), None),
         (
-            an_answer("Mail ann@example.org or bob@example.org, 4111111111111111"),
+            an_answer(
+                "Mail ann@example.org or bob@example.org, 4111111111111111", input_text="Whom?"
+            ),
             Judgement(1.0, "leaked", False, "CARD 1, EMAIL 2"),
         ),
         (

@@ -150,3 +150,39 @@ def test_a_call_of_a_tool_is_seen_in_every_protocol(messages: str, *, expected: 
 
 def test_options_that_are_no_object_are_none() -> None:
     assert interaction_of(an_interaction_completed(request_options="[1]")).options == {}
+
+
+@pytest.mark.parametrize(
+    ("output", "messages", "expected"),
+    [
+        ("Four.", "", True),
+        ("", '[{"role":"assistant","content":null}]', True),
+        ("", '[{"role":"assistant","content":""}]', True),
+        ("", '[{"role":"assistant","parts":[{"type":"text","content":""}]}]', True),
+        ("", '[{"role":"assistant","content":[{"type":"image","url":"x"}]}]', False),
+        ("", '[{"role":"assistant","finish_reason":"stop"}]', False),
+        ("", "", False),
+    ],
+)
+def test_a_text_is_known_where_it_was_recorded(
+    output: str, messages: str, *, expected: bool
+) -> None:
+    message = an_interaction_completed(output_messages=messages)
+    message.output_text = output
+
+    assert interaction_of(message).text_known is expected
+
+
+async def test_an_answer_that_nobody_recorded_fails_no_question() -> None:
+    message = an_interaction_completed(
+        finish_reasons=["stop"], request_options='{"response_format":{"type":"json_object"}}'
+    )
+    message.ClearField("input_text")
+    message.ClearField("output_text")
+    every = every_evaluator()
+    handler = EvaluationHandler(every, rates_of(every, {}, 1.0), SimulatedClock(NOW))
+
+    effect = await handler.handle([a_record(a_fact(message))])
+
+    found = [InteractionScored.FromString(fact.value) for fact in effect.facts]
+    assert [(score.evaluator, score.passed) for score in found] == [("length", True)]

@@ -14,18 +14,20 @@ _REDACTION = re.compile(rf"\[(?:{'|'.join(Kind)})\]")
 
 
 class JsonValid:
-    """`value` is 1 for a valid answer. Abstains when no JSON was asked for, or the schema is none.
+    """`value` is 1 for a valid answer.
+
+    Abstains when no JSON was asked for, when the schema is none, and on an empty answer.
 
     Schemas are untrusted: a reference to another document is not fetched, and patterns are matched
     in linear time (a schema with look-around in a pattern is abstained from).
     """
 
     name = "json_valid"
-    version = "1"
+    version = "2"
 
     def judge(self, interaction: Interaction) -> Judgement | None:
         wanted = _wanted_format(interaction.options)
-        if wanted is None or interaction.calls_tools:
+        if wanted is None or interaction.calls_tools or not interaction.output_text.strip():
             return None
         try:
             value = orjson.loads(interaction.output_text)

@@ -12,7 +12,8 @@ class Length:
     """`value` is the share of the allowed tokens that was used, at most 1.
 
     Labels: `within` the limit; `cut` at it; `starved`, cut off long before it (the context was
-    full); `over` it. Abstains when there is neither a limit nor a reason why the answer ended.
+    full); `over` it. It reads counts and never the text. Abstains when there is neither a limit nor a
+    reason why the answer ended.
     """
 
     name = "length"
