@@ -1,30 +1,29 @@
 """The Kafka log while brokers die and freeze, members come and go, and topics are made anew."""
 
 import asyncio
+import signal
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from shared.clock import SystemClock
-from shared.log.consumer import Consumer, ConsumerLimits
 from shared.log.kafka.cluster import Cluster
-from shared.log.kafka.group import KafkaGroup
 from shared.log.kafka.layout import layouts
 from shared.log.kafka.seat import Seat
-from shared.log.record import Effect, Fact, Handler, Moved, Position, Record
+from shared.log.record import Effect, Fact, Moved, Position, Record
 from shared.topics import INTERACTION_COMPLETED, USAGE_RATED
 from tests.brokers import Broker
 from tests.contract.log_suite import Collecting, Dying, Surviving, a_fact, gaps
 from tests.kafka import KafkaHarness, a_cluster, make, messages
+from tests.kafka_member import Counting, run_member
 
 PATIENCE_SECONDS = 120
 FROZEN_SECONDS = 12  # longer than a session lasts
 TENANTS = [f"tenant-{n}" for n in range(20)]
-LIMITS = ConsumerLimits(max_records=100, max_age_seconds=0.02)
 
 
 @pytest.fixture
@@ -35,35 +34,29 @@ async def log(tmp_path: Path, broker: Broker) -> KafkaHarness:
     )
 
 
-class Counting:
-    """Counts what it handles, and makes a fact of each."""
-
-    def __init__(self) -> None:
-        self.seen: Counter[str] = Counter()
-
-    async def handle(self, records: Sequence[Record]) -> Effect:
-        self.seen.update(r.event_id for r in records)
-        return Effect(facts=[Fact(USAGE_RATED, r.key, r.event_id, b"rated") for r in records])
-
-
-@dataclass
-class Member:
-    consumer: Consumer
-    stop: asyncio.Event
-    task: asyncio.Task[None]
+@asynccontextmanager
+async def a_member(cluster: Cluster, handler: Counting) -> AsyncIterator[None]:
+    """A running member of the group."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(run_member(cluster, handler, stop))
+    yield
+    stop.set()
+    await task
 
 
 @asynccontextmanager
-async def a_member(cluster: Cluster, group: str, handler: Handler) -> AsyncIterator[Member]:
-    """A running member of a group."""
-    topics = [INTERACTION_COMPLETED]
-    async with KafkaGroup(group, topics, cluster, SystemClock()) as source:
-        consumer = Consumer(group, topics, source, source, handler, LIMITS, SystemClock())
-        stop = asyncio.Event()
-        task = asyncio.create_task(consumer.run(stop))
-        yield Member(consumer, stop, task)
-        stop.set()
-        await task
+async def a_member_process(cluster: Cluster) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A running member of the group, in a process of its own."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.kafka_member", cluster.servers, cluster.prefix),
+        cwd=Path(__file__).parents[2],
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    yield process
+    process.send_signal(signal.SIGCONT)
+    process.terminate()
+    await process.wait()
 
 
 async def until(cluster: Cluster, n: int) -> list[Record]:
@@ -91,7 +84,7 @@ async def test_a_broker_that_fails_in_mid_stream_costs_nothing(
     async with (
         log.outbox() as outbox,
         log.relaying(),
-        a_member(log.cluster, "billing", Counting()),
+        a_member(log.cluster, Counting()),
     ):
         for n in range(1000):
             await outbox.append([a_fact(n, tenant=TENANTS[n % 20])])
@@ -121,11 +114,11 @@ async def test_members_that_come_and_go_lose_nothing_and_repeat_no_effect(
     async with (
         log.outbox() as outbox,
         log.relaying(),
-        a_member(log.cluster, "billing", Counting()),
+        a_member(log.cluster, Counting()),
     ):
         await outbox.append([a_fact(n, tenant=TENANTS[n % 20]) for n in range(500)])
         await until(log.cluster, 100)
-        async with a_member(log.cluster, "billing", second := Counting()):
+        async with a_member(log.cluster, second := Counting()):
             for n in range(500, 1500):
                 await outbox.append([a_fact(n, tenant=TENANTS[n % 20])])
             await until(log.cluster, 1500)
@@ -136,6 +129,29 @@ async def test_members_that_come_and_go_lose_nothing_and_repeat_no_effect(
     assert second.seen
     assert_each_once(rated, 2000)
     assert gaps("billing") == before
+
+
+async def test_a_member_that_was_frozen_until_others_took_over_repeats_nothing(
+    log: KafkaHarness,
+) -> None:
+    async with (
+        log.outbox() as outbox,
+        log.relaying(),
+        a_member_process(log.cluster) as frozen,
+    ):
+        await outbox.append([a_fact(n, tenant=TENANTS[n % 20]) for n in range(1000)])
+        await until(log.cluster, 100)
+        frozen.send_signal(signal.SIGSTOP)
+        await outbox.append([a_fact(n, tenant=TENANTS[n % 20]) for n in range(1000, 2000)])
+        async with a_member(log.cluster, Counting()):
+            await until(log.cluster, 2000)
+            frozen.send_signal(signal.SIGCONT)
+            for n in range(2000, 3000):
+                await outbox.append([a_fact(n, tenant=TENANTS[n % 20])])
+
+            rated = await until(log.cluster, 3000)
+
+    assert_each_once(rated, 3000)
 
 
 async def test_who_lost_a_seat_stores_nothing_any_more(log: KafkaHarness) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import NoReturn, Self
 
 import structlog
@@ -16,6 +16,7 @@ from shared.log.file import GroupState, Ranges
 from shared.log.kafka.cluster import HEARTBEAT_MS, Cluster
 from shared.log.kafka.holding import Holding, intention, stand, take
 from shared.log.kafka.reading import Span, read_spans
+from shared.log.kafka.topic_ids import topic_ids
 from shared.log.record import Effect, Moved, Position, Record
 from shared.topics import Topic
 
@@ -49,11 +50,22 @@ class KafkaGroup:
         self._refused = False
 
     async def __aenter__(self) -> Self:
+        """Join the group. Raises `Unavailable` when Kafka does not answer, or has not all topics."""
         self._admin = self._cluster.admin()
         self._consumer = self._cluster.member(self._name)
-        await self._admin.start()
         self._consumer.subscribe(self._topics, listener=self._changes)
-        await self._consumer.start()
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(self._admin.close)
+            undo.push_async_callback(self._consumer.stop)
+            try:
+                await topic_ids(
+                    self._cluster, [*self._topics, self._cluster.state_topic(self._name)]
+                )
+                await self._admin.start()
+                await self._consumer.start()
+            except KafkaError as error:
+                raise Unavailable(f"Group {self._name} cannot be joined: {error!r}.") from error
+            undo.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -18,6 +18,7 @@ log = structlog.get_logger()
 
 CLOSE_SECONDS = 5.0
 COMMIT_SECONDS = 60.0
+LANES = 2_000  # of a partition: those of processes long gone are forgotten
 
 _POSITION = b"position"
 _STATE = b"state/"
@@ -80,7 +81,8 @@ class Seat:
         made = dict(self._made)
         records = self._facts(effect.facts, made, now_us)
         records += self._letters(effect.dead_letters, made)
-        after = {**self.positions, **positions}
+        moved = {s: _recent(self.positions.get(s, Position()), p) for s, p in positions.items()}
+        after = {**self.positions, **moved}
         try:
             async with asyncio.timeout(COMMIT_SECONDS):
                 await self._transact(records, effect.states, self._stored(after, made))
@@ -167,3 +169,10 @@ class Seat:
             source: Position(next_offset, seqs)
             for source, (next_offset, seqs) in stored["sources"].items()
         }
+
+
+def _recent(before: Position, after: Position) -> Position:
+    """The position with its lanes in the order in which they last moved, the latest `LANES` of them."""
+    moved = {lane: seq for lane, seq in after.seqs.items() if before.seqs.get(lane) != seq}
+    still = [(lane, seq) for lane, seq in before.seqs.items() if lane not in moved]
+    return Position(after.next_offset, dict([*still, *moved.items()][-LANES:]))

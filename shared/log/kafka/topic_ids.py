@@ -98,10 +98,10 @@ class _MetadataRequest(Request[_MetadataRequestV12]):  # type: ignore[misc]
 
 
 async def topic_ids(cluster: Cluster, topics: Iterable[str]) -> Mapping[str, str]:
-    """The id of each topic, by its name in Kafka. Raises `Unavailable` while one does not exist."""
+    """The id of each topic, by its name in Kafka. Raises `KafkaError`, and `Unavailable` while one is missing."""
     client = cluster.client()
-    await client.bootstrap()
     try:
+        await client.bootstrap()
         response = await client.send(client.get_random_node(), _MetadataRequest(topics))
     finally:
         await client.close()
