@@ -10,10 +10,11 @@ import asyncio
 import json
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from benchmarks.replay.books import Books, Login, Verdict, audit
 from benchmarks.replay.calls import Call, trace
@@ -78,6 +79,7 @@ def report(outcome: Outcome) -> dict[str, object]:
         "wrong": len(verdict.wrong),
         "unacknowledged": dict(verdict.unacknowledged),
         "kills": Counter(gone.victim for gone in outcome.kills),
+        "median_recovery_seconds": _median_recoveries(outcome.kills),
         "longest_recovery_seconds": round(max((g.seconds for g in outcome.kills), default=0), 2),
         "accounting": outcome.accounting,
         "cost_usd": str(verdict.cost_usd.normalize()),
@@ -86,6 +88,13 @@ def report(outcome: Outcome) -> dict[str, object]:
         "calls_per_second": round(replayed.calls / outcome.seconds, 1),
         "ok": whole and verdict.ok and outcome.accounting is not False,
     }
+
+
+def _median_recoveries(kills: Sequence[Gone]) -> dict[str, float]:
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for gone in kills:
+        seconds[gone.victim].append(gone.seconds)
+    return {victim: round(median(each), 2) for victim, each in seconds.items()}
 
 
 async def measure(options: argparse.Namespace) -> dict[str, object]:
