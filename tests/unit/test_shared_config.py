@@ -1,7 +1,5 @@
 """leeway.yaml is valid as a whole, or every fault is told with its line and its path."""
 
-from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from textwrap import dedent
 
@@ -53,95 +51,6 @@ def test_without_a_file_there_is_a_demo_and_a_first_tenant() -> None:
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n", "{}\n"])
 def test_an_empty_file_is_no_file(file: File, text: str) -> None:
     assert file.load(text) == load_config(None, {})
-
-
-def test_the_whole_shape_is_read(file: File) -> None:
-    config = file.load(
-        """
-        providers:
-          - name: up
-            kind: openai
-            base_url: http://localhost:8000/v1/
-            api_key: ${UP_KEY}
-            options:
-              stream_usage: false
-              headers:
-                authorization: ${UP_KEY}
-        models:
-          - name: smart
-            routes:
-              - {provider: up, model: big, weight: 3}
-              - {provider: demo, model: demo}
-            fallbacks: [demo]
-        tenants:
-          - tenant: acme
-            name: Acme
-            content: redacted
-            projects: [web, batch]
-            environments: [staging]
-            sql_password: ${SQL}
-            keys:
-              - name: ci
-                scopes: [ingest]
-                project: batch
-                expires_at: 2027-01-31T02:00:00+02:00
-        alerts:
-          allow_networks: [10.0.0.0/8]
-          channels:
-            - name: hook
-              kind: webhook
-              url: https://hooks.example.com/a?b=1
-              secret: ${HOOK}
-          rules:
-            - name: dear
-              when: spend
-              threshold: 12.50
-              window_seconds: 1h
-              renotify_seconds: 600
-              channels: [hook]
-              tenant: acme
-        prices:
-          - provider: up
-            model: big
-            rates_per_million_usd: {fresh_input: 1.10, output: 3}
-        """,
-        UP_KEY="u",
-        SQL="s",
-        HOOK=SIGNING_SECRET,
-    )
-
-    up = config.providers[0]
-    assert up.base_url == "http://localhost:8000/v1"
-    assert up.api_key == "${UP_KEY}"
-    assert up.options == {
-        "stream_usage": False,
-        "headers": {"authorization": "${UP_KEY}"},
-    }
-    assert config.models[0] == ModelConfig(
-        "smart", (RouteConfig("up", "big", 3), RouteConfig("demo", "demo")), ("demo",)
-    )
-    tenant = config.tenants[0]
-    assert tenant.keys == (
-        KeyConfig("ci", ("ingest",), "batch", "staging", "", datetime(2027, 1, 31, tzinfo=UTC)),
-    )
-    assert (tenant.content, tenant.sql_password) == ("redacted", "${SQL}")
-    assert config.channels[0].options == {
-        "url": "https://hooks.example.com/a?b=1",
-        "secret": "${HOOK}",
-    }
-    rule = config.rules[0]
-    assert (rule.threshold, rule.window_seconds, rule.renotify_seconds) == (
-        Decimal("12.50"),
-        3600,
-        600,
-    )
-    assert config.prices[0].rates_per_million_usd == {
-        "fresh_input": Decimal("1.10"),
-        "output": Decimal(3),
-    }
-    assert config.webhook_allow == ("10.0.0.0/8",)
-    assert config.secret("${UP_KEY}") == "u"
-    assert config.secret("") == ""
 
 
 def test_the_files_own_demo_wins_over_the_built_in(file: File) -> None:
