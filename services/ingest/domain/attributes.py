@@ -9,10 +9,12 @@ import orjson
 from services.ingest.domain.spans import Span
 from shared.content import FULL, HASH, REDACTED, hashed, kept_name, kept_text
 
-# Attributes whose values are names, by the conventions of OpenTelemetry, OpenLLMetry and OpenInference.
+# Attributes whose values are names, by the conventions of OpenTelemetry, OpenLLMetry, OpenInference and the AI SDK.
 # Under `hash` and `none` every other value that is no number is taken for a text.
 _NAMES = frozenset(
     {
+        *("ai.model.id", "ai.model.provider", "ai.operationId", "ai.toolCall.id"),
+        *("ai.toolCall.name", "operation.name"),
         *("code.function.name", "db.collection.name", "db.namespace", "db.operation"),
         *("db.operation.name", "db.system", "db.system.name", "embedding.model_name"),
         *("enduser.id", "error.type", "exception.type", "gen_ai.agent.id", "gen_ai.agent.name"),

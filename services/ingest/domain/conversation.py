@@ -1,7 +1,8 @@
 """What was asked and answered in a span, in the ways instrumentations have written it down.
 
 In order: the current OpenTelemetry GenAI attributes (on the span or on its details event), the
-earlier events of one message each, indexed attributes (OpenLLMetry, OpenInference), plain values.
+earlier events of one message each, indexed attributes (OpenLLMetry, OpenInference), those of the
+AI SDK, plain values.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,8 @@ _MESSAGE_EVENTS: Mapping[str, str] = {
 }
 _MESSAGE_KEYS = frozenset({"role", "content", "tool_calls", "id", "name", "parts"})
 
+_GENERATED = ("ai.response.text", "ai.response.object", "ai.result.text", "ai.result.object")
+
 Attributes = Mapping[str, object]
 
 
@@ -38,8 +41,12 @@ class Conversation:
 def conversation_of(span: Span) -> Conversation:
     """The messages of a span; empty where its instrumentation kept them to itself."""
     return Conversation(
-        asked=_first_found(span, (_current_input, _event_input, _indexed_input, _plain_input)),
-        said=_first_found(span, (_current_output, _event_output, _indexed_output, _plain_output)),
+        asked=_first_found(
+            span, (_current_input, _event_input, _indexed_input, _ai_sdk_input, _plain_input)
+        ),
+        said=_first_found(
+            span, (_current_output, _event_output, _indexed_output, _ai_sdk_output, _plain_output)
+        ),
     )
 
 
@@ -150,6 +157,32 @@ def _put(message: dict[str, object], key: str, value: object) -> None:
         parts.append({"type": "text", "content": value})
     else:
         message[key] = parsed(value) if key in {"content", "tool_calls"} else value
+
+
+def _ai_sdk_input(span: Span) -> Sequence[Message]:
+    """The messages, or what is to be embedded: a list of texts, each written as JSON."""
+    values = span.attributes.get("ai.values")
+    texts = [_unquoted(value) for value in values] if isinstance(values, list) else []
+    return _read(span.attributes, "ai.prompt.messages", "user") or [
+        {"role": "user", "content": text} for text in texts[:MAX_MESSAGES]
+    ]
+
+
+def _ai_sdk_output(span: Span) -> Sequence[Message]:
+    text = next((told for told in map(span.attributes.get, _GENERATED) if told), "")
+    calls = parsed(span.attributes.get("ai.response.toolCalls"))
+    if not text and not calls:
+        return ()
+    message: dict[str, object] = {"role": "assistant", "content": _plain(text)}
+    return [{**message, "tool_calls": calls} if calls else message]
+
+
+def _unquoted(value: object) -> str:
+    try:
+        text = orjson.loads(value) if isinstance(value, str) else value
+    except orjson.JSONDecodeError:
+        text = value
+    return _plain(text)
 
 
 def _plain_input(span: Span) -> Sequence[Message]:

@@ -1,7 +1,7 @@
 """A span of a model call, as the OpenTelemetry GenAI conventions tell it, read as an interaction.
 
 The conventions: https://github.com/open-telemetry/semantic-conventions-genai (in development, so
-names that were current before are read too), with those of OpenLLMetry and OpenInference.
+names that were current before are read too), with those of OpenLLMetry, OpenInference and the AI SDK.
 """
 
 import re
@@ -12,48 +12,66 @@ import orjson
 
 from services.ingest.domain.conversation import Conversation, conversation_of, parsed
 from services.ingest.domain.messages import answer, question
+from services.ingest.domain.operations import USAGE_PREFIXES, call_kind
 from services.ingest.domain.spans import Span
 from services.ingest.domain.usage import read_usage
 from shared.fields import MAX_NAME, MAX_TAGS
 from shared.interactions import Content, Context, Interaction, Usage
 
-MAX_ERROR = 16_384
-
-# Operations that call a model. Agents, tools and retrievals contain calls: they stay spans, or
-# their usage would be counted twice.
-_KINDS: Mapping[str, str] = {
-    "chat": "chat",
-    "generate_content": "chat",
-    "completion": "completion",
-    "text_completion": "completion",
-    "embedding": "embedding",
-    "embeddings": "embedding",
-    "llm": "chat",
+_MODEL_NAMES = (
+    "gen_ai.request.model",
+    "llm.request.model_name",
+    "llm.model_name",
+    "embedding.model_name",
+    "ai.model.id",
+)
+_RESPONSE_MODEL_NAMES = ("gen_ai.response.model", "llm.response.model_name", "ai.response.model")
+_PROVIDER_NAMES = (
+    "gen_ai.provider.name",
+    "gen_ai.system",
+    "llm.provider",
+    "llm.system",
+    "ai.model.provider",
+)
+# The AI SDK names a provider and its interface, like openai.chat; these providers by names of its own.
+_AI_SDK_PROVIDERS: Mapping[str, str] = {
+    "amazon-bedrock": "aws.bedrock",
+    "azure-openai": "azure",
+    "togetherai": "together",
 }
-_OPERATION_NAMES = ("gen_ai.operation.name", "llm.request.type", "openinference.span.kind")
-_MODEL_NAMES = ("gen_ai.request.model", "llm.model_name", "embedding.model_name")
-_PROVIDER_NAMES = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
-_ENVIRONMENT_NAMES = ("deployment.environment.name", "deployment.environment")
+_SERVED_TIER_NAMES = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
+_ASKED_TIER_NAMES = ("openai.request.service_tier", "gen_ai.openai.request.service_tier")
 _SESSION_NAMES = (
     "gen_ai.conversation.id",
     "session.id",
     "traceloop.association.properties.session_id",
+    "ai.telemetry.metadata.sessionId",
 )
-_USER_NAMES = ("user.id", "enduser.id", "traceloop.association.properties.user_id")
-_USAGE_PREFIXES = ("gen_ai.usage.", "llm.usage.", "llm.token_count.")
+_USER_NAMES = (
+    "user.id",
+    "enduser.id",
+    "traceloop.association.properties.user_id",
+    "ai.telemetry.metadata.userId",
+)
 _REQUEST = "gen_ai.request."
 _RENAMED = {"choice.count": "n", "stop_sequences": "stop"}
 _NOT_OPTIONS = frozenset({"model", "stream", "is_stream"})
-_ASSOCIATION = "traceloop.association.properties."
+_ASSOCIATIONS = ("traceloop.association.properties.", "ai.telemetry.metadata.")
+_FIRST_TOKEN_NAMES: Mapping[str, int] = {
+    "gen_ai.response.time_to_first_chunk": 1,
+    "ai.response.msToFirstChunk": 1_000,
+    "ai.stream.msToFirstChunk": 1_000,
+}
+_FINISH_NAMES = ("llm.finish_reason", "ai.response.finishReason", "ai.finishReason")
 _HTTP_STATUS = re.compile(r"[1-5][0-9]{2}")
 
 
 def model_call(span: Span, interaction_id: str) -> Interaction | None:
     """The interaction of a span that calls a model and names it; None for every other span."""
-    kind = _KINDS.get(_text(span, *_OPERATION_NAMES).lower(), "")
-    response_model = _text(span, "gen_ai.response.model")
+    response_model = _text(span, *_RESPONSE_MODEL_NAMES)
     request_model = _text(span, *_MODEL_NAMES) or response_model
-    if not kind or not request_model:
+    kind = call_kind(span, request_model)
+    if not kind:
         return None
     talk = conversation_of(span)
     error_type = _error_type(span) if span.status == "error" else ""
@@ -65,7 +83,7 @@ def model_call(span: Span, interaction_id: str) -> Interaction | None:
         request_model=request_model,
         started_at=span.started_at,
         ended_at=span.ended_at,
-        provider=_text(span, *_PROVIDER_NAMES).lower(),
+        provider=_provider(span),
         response_model=response_model,
         streaming=_streaming(span),
         first_token_at=_first_token_at(span),
@@ -87,14 +105,27 @@ def _text(span: Span, *names: str) -> str:
     return ""
 
 
+def _provider(span: Span) -> str:
+    name = _text(span, *_PROVIDER_NAMES).lower()
+    if "ai.operationId" not in span.attributes or "gen_ai.provider.name" in span.attributes:
+        return name
+    maker = name.partition(".")[0]
+    return _AI_SDK_PROVIDERS.get(maker, maker)
+
+
 def _usage(span: Span) -> Usage:
     raw = {
-        name: value for name, value in span.attributes.items() if name.startswith(_USAGE_PREFIXES)
+        name: value for name, value in span.attributes.items() if name.startswith(USAGE_PREFIXES)
     }
     if not raw:
         return Usage()
-    tier = _text(span, "openai.response.service_tier")
-    return read_usage(orjson.dumps(raw).decode(), "otel", service_tier=tier)
+    return read_usage(orjson.dumps(raw).decode(), "otel", service_tier=_tier(span))
+
+
+def _tier(span: Span) -> str:
+    """The tier that served, else the one that was asked for, unless it left the choice to the provider."""
+    asked = _text(span, *_ASKED_TIER_NAMES)
+    return _text(span, *_SERVED_TIER_NAMES) or ("" if asked == "auto" else asked)
 
 
 def _content(span: Span, talk: Conversation) -> Content:
@@ -138,22 +169,25 @@ def _context(span: Span) -> Context:
 def _tags(span: Span) -> dict[str, str]:
     taken = {*_SESSION_NAMES, *_USER_NAMES}
     tags = {"service": span.service_name} if span.service_name else {}
-    for name, value in span.attributes.items():
-        if name.startswith(_ASSOCIATION) and name not in taken and isinstance(value, str):
-            tags[name.removeprefix(_ASSOCIATION)[:MAX_NAME]] = value[:MAX_NAME]
+    for prefix in _ASSOCIATIONS:
+        for name, value in span.attributes.items():
+            if name.startswith(prefix) and name not in taken and isinstance(value, str):
+                tags[name.removeprefix(prefix)[:MAX_NAME]] = value[:MAX_NAME]
     return dict(list(tags.items())[:MAX_TAGS])
 
 
 def _streaming(span: Span) -> bool:
     names = ("gen_ai.request.stream", "gen_ai.request.is_stream", "llm.is_streaming")
-    return any(span.attributes.get(name) is True for name in names)
+    told = any(span.attributes.get(name) is True for name in names)
+    return told or _text(span, "ai.operationId").endswith(".doStream")
 
 
 def _first_token_at(span: Span) -> datetime | None:
-    seconds = span.attributes.get("gen_ai.response.time_to_first_chunk")
     whole = (span.ended_at - span.started_at).total_seconds()
-    if isinstance(seconds, int | float) and 0 <= seconds <= whole:
-        return span.started_at + timedelta(seconds=seconds)
+    for name, units_per_second in _FIRST_TOKEN_NAMES.items():
+        told = span.attributes.get(name)
+        if isinstance(told, int | float) and 0 <= told <= whole * units_per_second:
+            return span.started_at + timedelta(seconds=told / units_per_second)
     return None
 
 
@@ -163,7 +197,7 @@ def _finish_reasons(span: Span, talk: Conversation) -> tuple[str, ...]:
     if not reasons:
         reasons = [message.get("finish_reason") for message in talk.said]
     if not any(reasons):
-        reasons = [span.attributes.get("llm.finish_reason")]
+        reasons = [_text(span, *_FINISH_NAMES)]
     return tuple(str(reason)[:MAX_NAME] for reason in reasons if isinstance(reason, str) and reason)
 
 
