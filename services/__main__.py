@@ -1,24 +1,30 @@
-"""`python -m services NAME --services a,b`: one process, as the supervisor starts it."""
+"""`python -m services NAME`: one process of a cluster by its name, or what the supervisor puts together."""
 
 import argparse
+import socket
 
-from services.process import Placement, main
+from services.placement import CLUSTER, EMBEDDED, Placement
+from services.process import main
 from services.settings import Installation
 
 
-def placement() -> Placement:
+def placement(installation: Installation) -> Placement:
     """What this process is, from its command line."""
     parser = argparse.ArgumentParser(prog="python -m services", description=__doc__)
-    parser.add_argument("name")
-    parser.add_argument("--services", required=True)
+    parser.add_argument("name", help=f"one of {', '.join(CLUSTER)}, or any with --services")
+    parser.add_argument("--services", help="the services in it, with commas")
     parser.add_argument("--listen-fd", type=int)
     parser.add_argument("--ready-fd", type=int)
     parser.add_argument("--lifeline-fd", type=int)
     parser.add_argument("--sql-port", type=int, default=8123)
     given = parser.parse_args()
+    known = {*EMBEDDED["edge"], *EMBEDDED["core"]}
+    services = tuple(given.services.split(",")) if given.services else CLUSTER.get(given.name, ())
+    if not services or not known.issuperset(services):
+        parser.error(f"there is no such process or service: {given.services or given.name}")
     return Placement(
-        name=given.name,
-        services=tuple(given.services.split(",")),
+        name=given.name if given.services else _producer(installation, given.name),
+        services=services,
         listen_fd=given.listen_fd,
         ready_fd=given.ready_fd,
         lifeline_fd=given.lifeline_fd,
@@ -26,5 +32,11 @@ def placement() -> Placement:
     )
 
 
+def _producer(installation: Installation, process: str) -> str:
+    """The name of this process's outbox: the one given, else that of its host, which a pod keeps."""
+    return installation.name or f"{process}-{socket.gethostname()}"
+
+
 if __name__ == "__main__":
-    main(placement(), Installation())
+    settings = Installation()
+    main(placement(settings), settings)

@@ -7,51 +7,24 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 
 import structlog
 import uvloop
 
-from leeway_pb.v1.registry_pb2 import RegistryChanged
-
-from services.placement import GROUPS, build_apps
+from services.backbone.backbone import Backbone
+from services.placement import Placement, build_apps, build_backbone
 from services.settings import Installation
 from shared.arrival import Arrival
 from shared.clock import Clock, SystemClock
-from shared.config.loader import load_config
-from shared.lifecycle import App, ClickHouseAddress, Host, Running
-from shared.live import LiveView
-from shared.log.consumer import Consumer, ConsumerLimits
-from shared.log.folder import FolderLog
-from shared.log.follow import Follower
+from shared.lifecycle import App, Running
 from shared.log.outbox import SqliteOutbox
-from shared.log.record import Handler, Record
-from shared.log.trim import Trimmer
 from shared.logs import log_to
 from shared.operations import OperationsPort
-from shared.secrets_folder import SecretsFolder
 from shared.server import Server, http_app
-from shared.topics import REGISTRY_CHANGED, Topic
 
 log = structlog.get_logger()
 
 SETTLE_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """What this process is: its name (which names its outbox), its services, and its inherited files.
-
-    `listen_fd` is the socket of its HTTP port, or None; a byte on `ready_fd` says that it serves, and
-    the end of `lifeline_fd` that its supervisor is gone.
-    """
-
-    name: str
-    services: tuple[str, ...]
-    listen_fd: int | None = None
-    ready_fd: int | None = None
-    lifeline_fd: int | None = None
-    sql_port: int = 8123
 
 
 class Process:
@@ -61,7 +34,6 @@ class Process:
         self._placement = placement
         self._installation = installation
         self._clock: Clock = SystemClock()
-        self._consumers: list[Consumer] = []
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -69,28 +41,30 @@ class Process:
         self._listen_to_signals()
         async with AsyncExitStack() as stack:
             outbox = await stack.enter_async_context(self._outbox())
-            host, follower = self._host(outbox)
-            platform = Running([self._platform_app(outbox, follower)])
-            apps = build_apps(self._placement.services, host)
+            backbone = build_backbone(self._placement, self._installation, outbox, self._clock)
+            platform = Running([App("platform", tasks=backbone.tasks)])
+            apps = build_apps(self._placement.services, backbone.host)
             running = Running(apps)
+            seen = backbone.view.caught_up.is_set
 
             def ready() -> bool:
-                return follower.caught_up.is_set() and all(app.ready() for app in apps)
+                return seen() and all(app.ready() for app in apps)
 
             await stack.enter_async_context(self._operations(ready))
             # No door opens before the view is whole: a caller whose key is not there yet would be refused.
             await platform.start()
-            await self._until(follower.caught_up.is_set, platform)
+            if backbone.view_first:
+                await self._until(seen, platform)
             await running.start()
             await self._until(ready, platform, running)
             server = self._server(apps, ready)
-            serving = asyncio.create_task(self._serve(server))
+            serving = asyncio.create_task(self._serve(server, apps))
             if ready():
                 self._announce()
             await self._until_stopped(platform, running)
             server.drain()
             await serving
-            await self._settle()
+            await self._settle(backbone)
             for part in (running, platform):
                 await part.stop(self._installation.drain_seconds)
         log.info("process.ended", name=self._placement.name)
@@ -101,43 +75,6 @@ class Process:
             self._clock,
             synchronous=self._installation.log_synchronous,
         )
-
-    def _host(self, outbox: SqliteOutbox) -> tuple[Host, Follower]:
-        secrets = SecretsFolder(self._installation.data)
-        live = LiveView(secrets.pepper())
-
-        def apply(record: Record) -> None:
-            live.apply(RegistryChanged.FromString(record.value))
-
-        def group(
-            name: str, topics: Sequence[Topic], handler: Handler, limits: ConsumerLimits
-        ) -> Consumer:
-            consumer = Consumer(name, topics, self._log(), outbox, handler, limits, self._clock)
-            self._consumers.append(consumer)
-            return consumer
-
-        host = Host(
-            data=self._installation.data,
-            config=load_config(self._installation.config_path, os.environ),
-            clock=self._clock,
-            outbox=outbox,
-            live=live,
-            clickhouse=ClickHouseAddress(
-                url=f"http://127.0.0.1:{self._placement.sql_port}",
-                user=secrets.operator_user,
-                password=secrets.operator_password(),
-            ),
-            group=group,
-            tls=self._installation.tls,
-        )
-        return host, Follower(REGISTRY_CHANGED, self._log(), apply, self._clock)
-
-    def _log(self) -> FolderLog:
-        return FolderLog(self._installation.log_folder)
-
-    def _platform_app(self, outbox: SqliteOutbox, follower: Follower) -> App:
-        trimmer = Trimmer(self._placement.name, outbox, self._log(), GROUPS, self._clock)
-        return App("platform", tasks=[follower.run, trimmer.run])
 
     def _operations(self, ready: Callable[[], bool]) -> OperationsPort:
         installation = self._installation
@@ -156,9 +93,13 @@ class Process:
             http_app(routes, ready), drain_seconds=installation.drain_seconds, arrival=arrival
         )
 
-    async def _serve(self, server: Server) -> None:
+    async def _serve(self, server: Server, apps: Sequence[App]) -> None:
+        """Answer HTTP where there is something to answer: on the port inherited, or one of our own."""
+        installation = self._installation
         if self._placement.listen_fd is not None:
             await server.serve_on(socket.socket(fileno=self._placement.listen_fd))
+        elif any(app.routes for app in apps):
+            await server.serve_on(socket.create_server((installation.host, installation.port)))
 
     async def _until(self, condition: Callable[[], bool], *parts: Running) -> None:
         """Wait for a condition, but no longer than the process is to live."""
@@ -175,12 +116,12 @@ class Process:
         waits = [asyncio.ensure_future(end.wait()) for end in ends]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
 
-    async def _settle(self) -> None:
-        """Let the groups finish what is already in the log, so that a stop leaves nothing behind."""
+    async def _settle(self, backbone: Backbone) -> None:
+        """Let what is already in the log be handled, so that a stop leaves nothing behind."""
         deadline = self._clock.monotonic() + SETTLE_SECONDS
         quiet = 0
-        while self._consumers and quiet < 3 and self._clock.monotonic() < deadline:
-            quiet = quiet + 1 if all(c.idle or c.halted for c in self._consumers) else 0
+        while quiet < 3 and self._clock.monotonic() < deadline:
+            quiet = quiet + 1 if backbone.settled else 0
             await self._clock.sleep(0.2)
 
     def _listen_to_signals(self) -> None:

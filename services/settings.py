@@ -1,9 +1,10 @@
 """The installation's own settings: where its data lies, and the ports it answers on."""
 
+import re
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from shared.rpc.tls import TlsFiles
@@ -23,11 +24,17 @@ class Installation(ServiceSettings):
     otlp_port: int = Field(default=4317, ge=0, le=65535)
     edge_workers: int = Field(default=1, ge=1, le=64)
     log_synchronous: str = Field(default="NORMAL", pattern="^(NORMAL|FULL)$")
+    name: str = ""  # of this process in a cluster: stable, and no other's; else the host's
     kafka: str = ""  # its servers, host:port,host:port; without them the log is embedded
     kafka_prefix: str = ""  # before every topic and group of this installation
     kafka_tls: bool = False
     kafka_username: str = ""  # SASL, SCRAM-SHA-512
     kafka_password: SecretStr = SecretStr("")
+    registry_address: str = ""  # of the registry's gRPC, host:port: in a cluster
+    clickhouse_url: str = ""  # of the ClickHouse server: in a cluster
+    clickhouse_user: str = "leeway"
+    clickhouse_password: SecretStr = SecretStr("")
+    pepper: SecretStr = SecretStr("")  # 64 hexadecimal digits, the same for every process
     log_file: Path | None = None  # of this process; else its standard output
     drain_seconds: float = Field(default=30.0, gt=0)
     header_seconds: float = Field(default=10.0, gt=0)  # for a client to send a request's headers
@@ -43,7 +50,16 @@ class Installation(ServiceSettings):
         given = [path is not None for path in (self.tls_ca, self.tls_cert, self.tls_key)]
         if any(given) and not all(given):
             raise ValueError("LEEWAY_TLS_CA, LEEWAY_TLS_CERT and LEEWAY_TLS_KEY belong together")
+        if re.fullmatch(r"([0-9a-f]{64})?", self.pepper.get_secret_value()) is None:
+            raise ValueError(
+                "LEEWAY_PEPPER is 64 hexadecimal digits, as `openssl rand -hex 32` makes"
+            )
         return self
+
+    @field_validator("config", mode="before")
+    @classmethod
+    def _none_if_empty(cls, value: object) -> object:
+        return value or None
 
     @property
     def tls(self) -> TlsFiles | None:
@@ -51,6 +67,11 @@ class Installation(ServiceSettings):
         if self.tls_ca is None or self.tls_cert is None or self.tls_key is None:
             return None
         return TlsFiles(self.tls_ca, self.tls_cert, self.tls_key)
+
+    @property
+    def pepper_bytes(self) -> bytes | None:
+        """The key under which API keys are hashed, where it is given; else the data folder has one."""
+        return bytes.fromhex(self.pepper.get_secret_value()) or None
 
     @property
     def config_path(self) -> Path | None:

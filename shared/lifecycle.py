@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 from starlette.routing import BaseRoute
@@ -12,7 +13,7 @@ from starlette.routing import BaseRoute
 from shared.clock import Clock
 from shared.config import Config
 from shared.live import LiveView
-from shared.log.consumer import Consumer, ConsumerLimits
+from shared.log.consumer import ConsumerLimits
 from shared.log.record import Handler, Outbox
 from shared.rpc.tls import TlsFiles
 from shared.topics import Topic
@@ -20,6 +21,24 @@ from shared.topics import Topic
 log = structlog.get_logger()
 
 Task = Callable[[asyncio.Event], Awaitable[None]]
+
+
+class Group(Protocol):
+    """A group's consumer, as its service runs it."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing was waiting when it last looked."""
+        ...
+
+    @property
+    def halted(self) -> bool:
+        """Whether it gave up: too many records in a row could not be handled."""
+        ...
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume until `stop` is set; the batch in hand is finished first."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +56,7 @@ class Host:
     outbox: Outbox
     live: LiveView
     clickhouse: "ClickHouseAddress"
-    group: Callable[[str, Sequence[Topic], Handler, ConsumerLimits], Consumer]
+    group: Callable[[str, Sequence[Topic], Handler, ConsumerLimits], "Group"]
     tls: TlsFiles | None = None
 
 

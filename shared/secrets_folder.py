@@ -30,14 +30,19 @@ class SecretsFolder:
     def __init__(self, data: Path) -> None:
         self._folder = data / "secrets"
 
-    def pepper(self) -> bytes:
-        """The key under which secrets of API keys are hashed. Without it no key is ever known again."""
+    def pepper(self, given: bytes | None = None) -> bytes:
+        """The key under which secrets of API keys are hashed. Without it no key is ever known again.
+
+        A first use keeps the one `given`, or makes one; raises `Invalid` when it is not the one kept.
+        """
         path = self._folder / "pepper"
         if not path.exists():
-            self._create(path, secrets.token_bytes(PEPPER_BYTES))
+            self._create(path, given or secrets.token_bytes(PEPPER_BYTES))
         pepper = path.read_bytes()
         if len(pepper) != PEPPER_BYTES:
             raise Invalid(f"{path}: expected {PEPPER_BYTES} bytes, found {len(pepper)}.")
+        if given is not None and given != pepper:
+            raise Invalid(f"{path}: is not the pepper that was given: keys would be unknown.")
         return pepper
 
     def operator_password(self) -> str:

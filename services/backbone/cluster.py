@@ -1,0 +1,128 @@
+"""The cluster's backbone: facts are relayed to Kafka, groups share its partitions, the registry is asked."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from random import Random
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from services.backbone.backbone import Backbone
+from services.cluster import cluster_of
+from services.placement import Placement
+from services.settings import Installation
+from shared.clock import Clock, pause
+from shared.config.loader import load_config
+from shared.errors import Invalid
+from shared.lifecycle import ClickHouseAddress, Group, Host
+from shared.live import LiveView
+from shared.live_feed.feed import LiveFeed
+from shared.live_feed.file import LiveFile
+from shared.live_feed.source import RegistryLink
+from shared.log.consumer import Consumer, ConsumerLimits
+from shared.log.folder import FolderLog
+from shared.log.kafka.cluster import Cluster
+from shared.log.kafka.group import KafkaGroup
+from shared.log.kafka.relay import RELAY, Relay
+from shared.log.outbox import SqliteOutbox
+from shared.log.record import Handler
+from shared.log.trim import Trimmer
+from shared.rpc.channel import Peer
+from shared.secrets_folder import SecretsFolder
+from shared.topics import Topic
+
+log = structlog.get_logger()
+
+AWAY_SECONDS = 1.0
+REGISTRY = "registry"
+
+
+def build(
+    placement: Placement, installation: Installation, outbox: SqliteOutbox, clock: Clock
+) -> Backbone:
+    """The surroundings of a process that shares nothing but Kafka, ClickHouse and the registry."""
+    kafka = cluster_of(installation)
+    if kafka is None or not installation.registry_address or not installation.clickhouse_url:
+        raise Invalid(
+            "A cluster needs LEEWAY_KAFKA, LEEWAY_REGISTRY_ADDRESS and LEEWAY_CLICKHOUSE_URL."
+        )
+    pepper = SecretsFolder(installation.data).pepper(installation.pepper_bytes)
+    live = LiveView(pepper)
+    groups: list[Group] = []
+
+    def group(
+        name: str, topics: Sequence[Topic], handler: Handler, limits: ConsumerLimits
+    ) -> Group:
+        member = Member(name, topics, kafka, handler, limits, clock)
+        groups.append(member)
+        return member
+
+    host = Host(
+        data=installation.data,
+        config=load_config(installation.config_path, os.environ),
+        clock=clock,
+        outbox=outbox,
+        live=live,
+        clickhouse=ClickHouseAddress(
+            url=installation.clickhouse_url,
+            user=installation.clickhouse_user,
+            password=installation.clickhouse_password.get_secret_value(),
+        ),
+        group=group,
+        tls=installation.tls,
+    )
+    registry = RegistryLink(Peer(REGISTRY, installation.registry_address, installation.tls), clock)
+    kept = LiveFile(installation.data / "live" / placement.name, pepper)
+    view = LiveFeed(registry.connect, live, kept, clock, Random())  # noqa: S311 (spreads retries)
+    relay = Relay(installation.log_folder, kafka, outbox, clock)
+    trimmer = Trimmer(placement.name, outbox, FolderLog(installation.log_folder), [RELAY], clock)
+    tasks = [relay.run, trimmer.run, view.run]
+    return Backbone(host, view, tasks, groups, relay, view_first=REGISTRY not in placement.services)
+
+
+class Member:
+    """A member of a group: it joins as soon as Kafka is there, and consumes until it is told to stop."""
+
+    def __init__(
+        self,
+        name: str,
+        topics: Sequence[Topic],
+        cluster: Cluster,
+        handler: Handler,
+        limits: ConsumerLimits,
+        clock: Clock,
+    ) -> None:
+        self._name = name
+        self._topics = topics
+        self._cluster = cluster
+        self._handler = handler
+        self._limits = limits
+        self._clock = clock
+        self._consumer: Consumer | None = None
+
+    @property
+    def idle(self) -> bool:
+        """See `Group.idle`."""
+        return self._consumer is not None and self._consumer.idle
+
+    @property
+    def halted(self) -> bool:
+        """See `Group.halted`."""
+        return self._consumer is not None and self._consumer.halted
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """See `Group.run`."""
+        while not (stop.is_set() or self.halted):
+            try:
+                await self._consume(stop)
+            except KafkaError as error:
+                log.warning("group.kafka_away", group=self._name, reason=repr(error))
+                await pause(self._clock, AWAY_SECONDS, stop)
+
+    async def _consume(self, stop: asyncio.Event) -> None:
+        async with KafkaGroup(self._name, self._topics, self._cluster, self._clock) as group:
+            self._consumer = Consumer(
+                self._name, self._topics, group, group, self._handler, self._limits, self._clock
+            )
+            await self._consumer.run(stop)
