@@ -15,7 +15,7 @@ SELECT
     countIf(thumb != '') AS thumbs,
     (SELECT count() FROM embeddings_v1 WHERE environment = {environment:String}) AS embedded,
     sum(ifNull(input_tokens, 0) + ifNull(output_tokens, 0)) AS tokens,
-    sum(cost_usd) AS cost_usd,
+    sum(ifNull(cost_usd, 0)) AS cost_usd,
     quantileIf(0.5)(duration_seconds, status = 'ok' AND NOT streaming) AS median_seconds
 FROM calls_v1
 WHERE environment = {environment:String}

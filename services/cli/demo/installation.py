@@ -21,7 +21,7 @@ from shared.lifecycle import ClickHouseAddress
 from shared.secrets_folder import OPERATORS, SecretsFolder
 
 GROUP_WAIT_SECONDS = 1
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 60.0
 
 _SECRET = "LEEWAY_DEMO_WEBHOOK_SECRET"  # noqa: S105 (the name of a variable)

@@ -51,16 +51,6 @@ class Detection:
     summary: str
     detected_at: datetime
 
-    def shows(self, plant: Plant) -> bool:
-        """Whether it is what the plant should lead to."""
-        match plant:
-            case Plant.TOPIC:
-                return self.feature == "embedding"
-            case Plant.ANSWERS:
-                return self.feature in _ANSWER_FEATURES
-            case Plant.COST:
-                return self.feature.startswith(("cost", "input_tokens"))
-
 
 @dataclass(frozen=True, slots=True)
 class Alert:
@@ -103,23 +93,29 @@ class Report:
     @property
     def false_alarms(self) -> Sequence[Detection]:
         """Detections from before anything was planted."""
-        first = min((one.at for one in self.planted), default=None)
-        return [seen for seen in self.detections if first is None or seen.detected_at < first]
+        return [seen for seen in self.detections if not self._is_planted(seen.detected_at)]
+
+    @property
+    def alarms(self) -> Sequence[Alert]:
+        """Alerts from after the first plant."""
+        return [alert for alert in self.alerts if self._is_planted(alert.at)]
+
+    def _is_planted(self, at: datetime) -> bool:
+        return any(one.at <= at for one in self.planted)
 
     def noticed(self, planted: Planted) -> Noticed | None:
-        """The first detection of a plant; of the cost jump also the alert of the rule about spending."""
-        found = [
-            Noticed(seen.summary, (seen.detected_at - planted.at).total_seconds())
-            for seen in self.detections
-            if seen.shows(planted.plant) and seen.detected_at >= planted.at
-        ]
+        """The first that was noticed of a plant, since it was begun: a detection, or an alert on spending."""
         if planted.plant is Plant.COST:
-            found += [
-                Noticed(alert.title, (alert.at - planted.at).total_seconds())
-                for alert in self.alerts
-                if alert.rule == SPEND_RULE and alert.at >= planted.at
-            ]
-        return min(found, key=lambda one: one.seconds, default=None)
+            found = [(one.at, one.title) for one in self.alerts if one.rule == SPEND_RULE]
+        else:
+            features = _FEATURES[planted.plant]
+            seen = [one for one in self.detections if one.feature in features]
+            found = [(one.detected_at, one.summary) for one in seen]
+        since = [(at, what) for at, what in found if at >= planted.at]
+        if not since:
+            return None
+        at, what = min(since)
+        return Noticed(what, (at - planted.at).total_seconds())
 
     @property
     def missing(self) -> str:
@@ -148,10 +144,14 @@ class Report:
             yield f"{sent.accepted} calls were accepted, but SQL shows {recorded}."
         if not any(self.noticed(one) for one in self.planted):
             yield "None of what was planted was noticed."
-        if not self.alerts:
-            yield "No alert was told."
-        if not any(alert.verified is not False for alert in self.alerts):
+        if not self.alarms:
+            yield "No alert was told of what was planted."
+        if not any(alert.verified is not False for alert in self.alarms):
             yield "No alert arrived with a valid signature."
 
 
-_ANSWER_FEATURES = frozenset({"refusal_rate", "thumbs_down_rate", "score:empty"})
+_FEATURES = {
+    Plant.TOPIC: frozenset({"embedding"}),
+    Plant.ANSWERS: frozenset({"refusal_rate", "thumbs_down_rate", "score:empty"}),
+}
+"""What detectors watch that the plants change; none watches the cost of calls."""

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from services.cli.demo.books import Books
 from services.cli.demo.caller import Caller
 from services.cli.demo.report import Alert, Detection, Planted, Recorded, Report
-from services.cli.demo.traffic import Scene
+from services.cli.demo.traffic import Plant, Scene
 from shared.clock import Clock
 
 LOOK_SECONDS = 0.5
@@ -101,18 +102,23 @@ class Run:
         return self._recorded.embedded >= self._caller.sent.accepted
 
     def _is_settled(self) -> bool:
-        """All is recorded and rated, each plant noticed, and each feature's alert there."""
+        """All is recorded and rated, each plant noticed, and whoever should be told was."""
         report = self._report()
         sent, recorded = report.sent, report.recorded
         stored = (recorded.calls, recorded.priced, recorded.embedded) == (sent.accepted,) * 3
+        return stored and recorded.thumbs == sent.thumbs and self._is_noticed(report)
+
+    def _is_noticed(self, report: Report) -> bool:
+        """Of a given installation nobody knows whether it has a rule about spending."""
+        if self._receiver is None:
+            drifts = [one for one in report.planted if one.plant is not Plant.COST]
+            return bool(report.alarms) and all(report.noticed(one) for one in drifts)
         features = {seen.feature for seen in report.detections}
-        told = len(report.alerts) > (len(features) if self._receiver is not None else 0)
-        noticed = all(report.noticed(one) for one in report.planted)
-        return stored and recorded.thumbs == sent.thumbs and noticed and told
+        return len(report.alerts) > len(features) and all(map(report.noticed, report.planted))
 
     def _report(self) -> Report:
         return Report(
-            sent=self._caller.sent,
+            sent=replace(self._caller.sent),
             recorded=self._recorded,
             planted=tuple(self._planted),
             detections=self._detections,

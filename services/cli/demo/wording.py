@@ -11,7 +11,7 @@ from services.cli.demo.report import Alert, Detection, Planted, Report
 from services.cli.demo.traffic import PLANTED_CALLS, Plant, Scene
 
 _PLANTS = {
-    Plant.TOPIC: "half of the questions are about burning batteries",
+    Plant.TOPIC: "half ask about batteries that burn",
     Plant.ANSWERS: "half of the answers refuse, or say nothing",
     Plant.COST: "the calls read a hundred times as many tokens",
 }
@@ -48,7 +48,7 @@ def account(report: Report, width: int) -> Text:
         [*_figures(report), Text()],
         [Text(f"Planted, {PLANTED_CALLS} calls each", "bold"), *_plants(report), Text()],
         [Text("Detections", "bold"), *_detections(report, width), Text()],
-        [Text("Alerts delivered", "bold"), *_alerts(report, width)],
+        [Text(_alerts_title(report), "bold"), *_alerts(report, width)],
     )
     return Text("\n").join([line for part in parts for line in part])
 
@@ -69,7 +69,7 @@ def verdict(report: Report, width: int) -> Text:
 
 def further(target: Target, *, up: bool) -> Text:
     """What one could ask next, in lines to copy; `up` says whether there will be somebody to answer."""
-    said = "Ask on, in another terminal:" if up else "Ask on: with --stay it stays up for these."
+    said = "Ask more, in another terminal:" if up else "Ask more: with --stay it stays up for that."
     login = [target.login] if up and target.login else []
     asking = [f'leeway sql "{question}"' for question in QUESTIONS]
     end = ["Ctrl-C ends it."] if login else []
@@ -94,7 +94,7 @@ def _figures(report: Report) -> Iterator[Text]:
 def _plants(report: Report) -> Iterator[Text]:
     begun = {one.plant: one for one in report.planted}
     for plant, what in _PLANTS.items():
-        yield Text(f"  {plant:<15}{what:<51}{_noticed(report, begun.get(plant))}")
+        yield Text(f"  {plant:<15}{what:<47}{_noticed(report, begun.get(plant))}")
 
 
 def _noticed(report: Report, planted: Planted | None) -> str:
@@ -123,6 +123,11 @@ def _when(seen: Detection, report: Report) -> str:
         return "false alarm"
     seconds = (seen.detected_at - before[-1].at).total_seconds()
     return f"{before[-1].plant} +{seconds:.1f} s"
+
+
+def _alerts_title(report: Report) -> str:
+    channels = sorted({alert.channel for alert in report.alerts if alert.channel})
+    return f"Alerts, as they arrived at {', '.join(channels)}" if channels else "Alerts"
 
 
 def _alerts(report: Report, width: int) -> Iterator[Text]:
