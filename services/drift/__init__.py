@@ -3,6 +3,6 @@
 In      interaction.completed.v1, feedback.received.v1, interaction.scored.v1
 Out     drift.detected.v1, interaction.embedded.v1
 Owns    the group's state: a baseline, a ring and quoted inputs per stream; a shelf file that can be lost
-Answers nothing; a replayed record leads to the same event ids
+Answers nothing; asks ClickHouse where old interactions ran; a replayed record leads to the same event ids
 Settings LEEWAY_DRIFT_
 """

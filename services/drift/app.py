@@ -3,10 +3,12 @@
 from services.drift.domain import Policy
 from services.drift.embedders import WordLlamaEmbedder
 from services.drift.fleet import Fleet
+from services.drift.places import Places
 from services.drift.settings import Settings
-from services.drift.store import Shelf
+from services.drift.store import Shelf, StoredPlaces
 from services.drift.stream import DriftHandler
 from services.drift.whereabouts import Whereabouts
+from shared.clickhouse import ClickHouse
 from shared.lifecycle import App, Host
 from shared.log.consumer import ConsumerLimits
 from shared.topics import FEEDBACK_RECEIVED, INTERACTION_COMPLETED, INTERACTION_SCORED
@@ -19,10 +21,15 @@ def build(settings: Settings, host: Host) -> App:
     embedder = WordLlamaEmbedder()
     shelf = Shelf(host.data / "drift" / "shelf.sqlite")
     fleet = Fleet(_policy(settings), shelf, settings.resident_streams, settings.streams_per_tenant)
-    whereabouts = Whereabouts(settings.remembered_interactions)
-    handler = DriftHandler(embedder, fleet, whereabouts, host.clock)
+    clickhouse = ClickHouse(host.clickhouse)
+    places = Places(
+        Whereabouts(settings.remembered_interactions, settings.remembered_interactions_in_all),
+        StoredPlaces(clickhouse, settings.lookup_seconds),
+        host.clock,
+    )
+    handler = DriftHandler(embedder, fleet, places, host.clock)
     consumer = host.group("drift", TOPICS, handler, ConsumerLimits())
-    return App("drift", resources=(embedder, shelf), tasks=[consumer.run])
+    return App("drift", resources=(embedder, shelf, clickhouse), tasks=[consumer.run])
 
 
 def _policy(settings: Settings) -> Policy:

@@ -18,5 +18,7 @@ class Settings(ServiceSettings):
     relearn_after_repeats: int = Field(default=0, ge=0)  # 0: never take a lasting shift for normal
     resident_streams: int = Field(default=200, ge=1)
     streams_per_tenant: int = Field(default=500, ge=1)
-    remembered_interactions: int = Field(default=20_000, ge=0)
+    remembered_interactions: int = Field(default=20_000, ge=0)  # of each tenant
+    remembered_interactions_in_all: int = Field(default=200_000, ge=0)
+    lookup_seconds: float = Field(default=2.0, gt=0)  # for those that are not remembered
     seed: int = 0

@@ -7,7 +7,7 @@ from leeway_pb.v1.interaction_pb2 import InteractionCompleted
 from leeway_pb.v1.score_pb2 import InteractionScored
 
 from services.drift.domain import Observation, StreamKey
-from services.drift.whereabouts import Place
+from services.drift.whereabouts import Place, Subject
 from shared.fields import MAX_COORDINATE
 
 UNKNOWN_MODEL = "unknown"
@@ -77,18 +77,26 @@ def verdict(fact: InteractionScored, event_id: str) -> Observation | None:
     )
 
 
+def subject_of(fact: FeedbackReceived) -> Subject | None:
+    """The interaction that feedback is about; None when it names none, or says nothing to be watched."""
+    if not fact.interaction_id or _opinion(fact) is None:
+        return None
+    return Subject(fact.tenant, fact.interaction_id)
+
+
 def opinion(fact: FeedbackReceived, event_id: str, place: Place | None) -> Observation | None:
     """A thumb or a ranged score as a row of the place its interaction ran in; None for other kinds.
 
-    A correction of earlier feedback is not counted: the first opinion was.
+    Feedback that supersedes earlier feedback is not counted: a row once read cannot be taken back, and
+    of a rater who changes their mind the first opinion is the one that counts.
     """
-    feature, value = _opinion(fact)
-    if value is None or not 0 <= value <= 1 or fact.supersedes:
+    said = _opinion(fact)
+    if said is None:
         return None
     found = place or Place(UNKNOWN_MODEL, fact.environment)
     return Observation(
-        key=StreamKey(fact.tenant, found.model, found.environment, feature),
-        value=value,
+        key=StreamKey(fact.tenant, found.model, found.environment, said.feature),
+        value=said.value,
         event_id=event_id,
         project=fact.project,
         interaction_id=fact.interaction_id,
@@ -118,12 +126,25 @@ def _refused(fact: InteractionScored) -> float | None:
     return float(not fact.passed) if fact.HasField("passed") else None
 
 
-def _opinion(fact: FeedbackReceived) -> tuple[str, float | None]:
+@dataclass(frozen=True, slots=True)
+class _Opinion:
+    feature: str
+    value: float  # in [0, 1]
+
+
+def _opinion(fact: FeedbackReceived) -> _Opinion | None:
+    if fact.supersedes:
+        return None
     if fact.kind == "thumbs":
-        return "thumbs_down_rate", _THUMBS.get(fact.label)
+        value = _THUMBS.get(fact.label)
+        return None if value is None else _Opinion("thumbs_down_rate", value)
     if fact.kind != "score" or not fact.HasField("value"):
-        return "", None
+        return None
     low, high = fact.range_min, fact.range_max
     ranged = fact.HasField("range_min") and fact.HasField("range_max") and high > low
     name = f"rating:{fact.name}" if fact.name else "rating"
-    return name, (fact.value - low) / (high - low) if ranged else None
+    return (
+        _Opinion(name, (fact.value - low) / (high - low))
+        if ranged and low <= fact.value <= high
+        else None
+    )

@@ -1,14 +1,56 @@
-"""The shelf: a SQLite file where streams rest that are not in memory. It can be lost: the log's state has them too."""
+"""Where drift keeps and finds what is not in memory: streams on a shelf, and where old interactions ran."""
 
+import asyncio
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from services.drift.whereabouts import Place, Subject
+from shared.clickhouse import Statements
+from shared.errors import Invalid, Unavailable
+
+_PLACES = """
+SELECT tenant, interaction_id, request_model, environment
+FROM leeway.interactions
+WHERE tenant IN {tenants:Array(String)} AND interaction_id IN {ids:Array(String)}
+"""
+
+
+class StoredPlaces:
+    """The stored interactions as an archive of where they ran: looked up by the key of their table."""
+
+    def __init__(self, clickhouse: Statements, deadline_seconds: float) -> None:
+        self._clickhouse = clickhouse
+        self._deadline_seconds = deadline_seconds
+
+    async def places(self, subjects: Collection[Subject]) -> Mapping[Subject, Place]:
+        """See `Archive.places`. A store that has no tables yet does not answer yet."""
+        asked = {
+            "tenants": sorted({subject.tenant for subject in subjects}),
+            "ids": sorted({subject.interaction_id for subject in subjects}),
+        }
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                rows = await self._clickhouse.query(_PLACES, asked)
+        except TimeoutError as late:
+            raise Unavailable("ClickHouse did not say in time where interactions ran.") from late
+        except Invalid as refused:
+            raise Unavailable(f"ClickHouse refused to say: {refused.message}") from refused
+        return {
+            Subject(row["tenant"], row["interaction_id"]): Place(
+                row["request_model"], row["environment"]
+            )
+            for row in rows
+        }
+
 
 class Shelf:
-    """Blobs by stream. One thread at a time uses it; it survives no restart and need not."""
+    """A SQLite file where streams rest that are not in memory: blobs by stream.
+
+    It can be lost, for the log's state has them too. One thread at a time uses it.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path

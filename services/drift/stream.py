@@ -19,8 +19,9 @@ from services.drift.detectors.detector import Floats
 from services.drift.domain import Finding, Observation
 from services.drift.embedders import Embedder
 from services.drift.fleet import Fleet
-from services.drift.signals import CLIENT, asked, failure, input_row, opinion, verdict
-from services.drift.whereabouts import Place, Whereabouts
+from services.drift.places import Places
+from services.drift.signals import CLIENT, asked, failure, input_row, opinion, subject_of, verdict
+from services.drift.whereabouts import Place, Subject
 from services.drift.wording import summary
 from shared.clock import Clock, micros
 from shared.ids import derived_id
@@ -51,6 +52,20 @@ class _Batch:
     messages: list[tuple[str, Message]] = field(default_factory=list)  # with their event ids
     dead: list[DeadLetter] = field(default_factory=list)
 
+    def ran(self) -> list[tuple[Subject, Place]]:
+        """The interactions of the batch, and where they ran."""
+        facts = [fact for _, fact in self.messages if isinstance(fact, InteractionCompleted)]
+        return [
+            (Subject(fact.tenant, fact.interaction_id), Place(fact.request_model, fact.environment))
+            for fact in facts
+        ]
+
+    def talked_of(self) -> set[Subject]:
+        """The interactions that the feedback of the batch is about."""
+        facts = [fact for _, fact in self.messages if isinstance(fact, FeedbackReceived)]
+        subjects = map(subject_of, facts)
+        return {subject for subject in subjects if subject is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class _Embedded:
@@ -65,36 +80,32 @@ class _Embedded:
 class DriftHandler:
     """Watches what interactions ask, whether they fail, and what people and evaluators say of them.
 
-    All work of a batch is done on one worker thread. The streams' states are stored with the facts
+    The work of a batch is done on a worker thread. The streams' states are stored with the facts
     and the position, so a batch that comes again is observed by the same streams as the first time,
     and every event id is derived from the record that caused it.
     """
 
-    def __init__(
-        self, embedder: Embedder, fleet: Fleet, whereabouts: Whereabouts, clock: Clock
-    ) -> None:
+    def __init__(self, embedder: Embedder, fleet: Fleet, places: Places, clock: Clock) -> None:
         self._embedder = embedder
         self._fleet = fleet
-        self._whereabouts = whereabouts
+        self._places = places
         self._clock = clock
 
     def restore(self, states: Mapping[str, bytes]) -> None:
         self._fleet.restore(states)
-        self._whereabouts.restore(states)
+        self._places.restore(states)
 
     async def handle(self, records: Sequence[Record]) -> Effect:
-        return await asyncio.to_thread(self._observe, records, micros(self._clock.now()))
-
-    def _observe(self, records: Sequence[Record], now_us: int) -> Effect:
-        batch = _decode(records)
+        batch = await asyncio.to_thread(_decode, records)
         # First where the batch's interactions ran: feedback may stand before its interaction in it.
-        states = self._whereabouts.remember(
-            (m.tenant, m.interaction_id, Place(m.request_model, m.environment))
-            for _, m in batch.messages
-            if isinstance(m, InteractionCompleted)
-        )
+        remembered = self._places.remember(batch.ran())
+        places = await self._places.find(batch.talked_of())
+        effect = await asyncio.to_thread(self._observe, batch, places, micros(self._clock.now()))
+        return replace(effect, states={**effect.states, **remembered})
+
+    def _observe(self, batch: _Batch, places: Mapping[Subject, Place], now_us: int) -> Effect:
         embedded = self._embed(batch)
-        rows = [each.row for each in embedded] + self._numbers(batch)
+        rows = [each.row for each in embedded] + _numbers(batch, places)
         findings, changes = self._fleet.observe(rows)
         for finding in findings:
             _tell(finding)
@@ -102,7 +113,7 @@ class DriftHandler:
             facts=[_embedded_fact(each) for each in embedded]
             + [_detected_fact(finding, now_us) for finding in findings],
             dead_letters=batch.dead,
-            states=states | changes,
+            states=changes,
         )
 
     def _embed(self, batch: _Batch) -> list[_Embedded]:
@@ -123,19 +134,21 @@ class DriftHandler:
             embedded.append(_Embedded(fact, replace(row, value=vector), vector, name))
         return embedded
 
-    def _numbers(self, batch: _Batch) -> list[Observation]:
-        rows = [self._number(event_id, message) for event_id, message in batch.messages]
-        return [row for row in rows if row is not None]
 
-    def _number(self, event_id: str, message: Message) -> Observation | None:
-        match message:
-            case InteractionCompleted():
-                return failure(message, event_id)
-            case InteractionScored():
-                return verdict(message, event_id)
-            case _:
-                place = self._whereabouts.find(message.tenant, message.interaction_id)
-                return opinion(message, event_id, place)
+def _numbers(batch: _Batch, places: Mapping[Subject, Place]) -> list[Observation]:
+    rows = [_number(event_id, message, places) for event_id, message in batch.messages]
+    return [row for row in rows if row is not None]
+
+
+def _number(event_id: str, message: Message, places: Mapping[Subject, Place]) -> Observation | None:
+    match message:
+        case InteractionCompleted():
+            return failure(message, event_id)
+        case InteractionScored():
+            return verdict(message, event_id)
+        case _:
+            subject = subject_of(message)
+            return opinion(message, event_id, places.get(subject) if subject else None)
 
 
 def _decode(records: Sequence[Record]) -> _Batch:

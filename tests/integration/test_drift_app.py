@@ -8,14 +8,19 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
+
 from leeway_pb.v1.detection_pb2 import DriftDetected
 
 from services.drift.app import build
 from services.drift.settings import Settings
-from services.drift.store import Shelf
+from services.drift.store import Shelf, StoredPlaces
 from services.drift.stream import DriftHandler
+from services.drift.whereabouts import Place, Subject
+from shared.clickhouse import ClickHouse
 from shared.clock import SimulatedClock
 from shared.config import Config
+from shared.errors import Unavailable
 from shared.lifecycle import ClickHouseAddress, Host
 from shared.live import LiveView
 from shared.log.consumer import Consumer, ConsumerLimits
@@ -23,6 +28,8 @@ from shared.log.record import Handler, Record
 from shared.topics import Topic
 from tests.builders import NOW, a_fact, a_record, an_interaction_completed
 from tests.fakes import FakeOutbox
+from tests.stores import a_record as stored_record
+from tests.stores import a_sink, a_store, an_interaction
 
 SUBJECTS = [
     "invoice",
@@ -150,6 +157,32 @@ async def test_a_shelf_gives_back_what_was_put_once(tmp_path: Path) -> None:
         assert shelf.take("s") == {}
         shelf.clear()
         assert shelf.take("t") == {}
+
+
+async def test_stored_interactions_say_where_they_ran_however_old(tmp_path: Path) -> None:
+    old = an_interaction(7, "acme", request_model="large", environment="staging")
+    facts = [
+        stored_record(old.SerializeToString(), 1),
+        stored_record(an_interaction(8, "beta").SerializeToString(), 2),
+    ]
+    mine = Subject("acme", old.interaction_id)
+    asked = [mine, Subject("acme", "beta-000008"), Subject("acme", "o'clock")]
+
+    async with a_store(tmp_path) as store, store.client() as client:
+        await a_sink(client).handle(facts)
+        found = await StoredPlaces(client, 20).places(asked)
+
+    assert found[mine] == Place("large", "staging")
+    assert asked[1] not in found
+    assert asked[2] not in found
+
+
+async def test_a_store_that_is_not_there_does_not_say_where_interactions_ran() -> None:
+    nobody = ClickHouse(ClickHouseAddress("http://127.0.0.1:9", "leeway", ""))
+
+    async with nobody:
+        with pytest.raises(Unavailable):
+            await StoredPlaces(nobody, 20).places([Subject("acme", "i-1")])
 
 
 def test_the_embedder_opens_no_socket() -> None:

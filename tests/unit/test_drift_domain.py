@@ -1,5 +1,7 @@
 """The life of a stream: learning, watching, holding its tongue, saying that it goes on, learning anew."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from services.drift.detectors.embedding.calibration import Effort
 from services.drift.domain import Observation, Policy, Stream, StreamKey
 from services.drift.trail import TRAIL_ROWS, Label, Trail
 from services.drift.wording import summary
+from tests.drift import rows as rows_of
 
 KEY = StreamKey("acme", "demo", "production", "refusal_rate")
 VECTORS = StreamKey("acme", "demo", "production", "embedding", "client-4")
@@ -21,18 +24,12 @@ POLICY = Policy(
 QUIET = [0.0] * 9 + [1.0]
 
 
-def rows(values: list[float], begin: int = 0) -> list[Observation]:
-    return [
-        Observation(KEY, value, f"event-{n}", "default", f"interaction-{n}", n * 1000)
-        for n, value in enumerate(values, begin)
-    ]
+def rows(values: Sequence[float]) -> list[Observation]:
+    return rows_of(KEY, values)
 
 
 def vectors(values: Floats) -> list[Observation]:
-    return [
-        Observation(VECTORS, value, f"event-{n}", "default", f"interaction-{n}", n * 1000)
-        for n, value in enumerate(values)
-    ]
+    return rows_of(VECTORS, list(values))
 
 
 def usual(rows: int = 60) -> Floats:

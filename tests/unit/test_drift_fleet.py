@@ -1,62 +1,16 @@
 """Streams come and go: bounded in memory and per tenant, back from their blobs as if never away."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from services.drift.detectors.embedding.calibration import Effort
-from services.drift.domain import Observation, Policy, StreamKey
-from services.drift.fleet import Fleet
+from services.drift.domain import Observation, StreamKey
 from services.drift.state import stream_key, stream_name
-from services.drift.whereabouts import Place, Whereabouts
+from tests.drift import Stored, a_fleet, rows
 
-POLICY = Policy(60, 40, 500, cooldown=30, effort=Effort(8, 256))
 QUIET = [0.0] * 9 + [1.0]
-
-
-class FakeShelf:
-    """A shelf in memory."""
-
-    def __init__(self) -> None:
-        self.streams: dict[str, Mapping[str, bytes]] = {}
-
-    def put(self, stream: str, blobs: Mapping[str, bytes]) -> None:
-        self.streams[stream] = blobs
-
-    def take(self, stream: str) -> dict[str, bytes]:
-        return dict(self.streams.pop(stream, {}))
-
-    def clear(self) -> None:
-        self.streams.clear()
-
-
-class Stored:
-    """What the log would hold of a fleet's states."""
-
-    def __init__(self) -> None:
-        self.blobs: dict[str, bytes] = {}
-
-    def apply(self, changes: Mapping[str, bytes | None]) -> None:
-        for name, value in changes.items():
-            if value is None:
-                self.blobs.pop(name, None)
-            else:
-                self.blobs[name] = value
 
 
 def key(model: str, tenant: str = "acme", feature: str = "error_rate") -> StreamKey:
     return StreamKey(tenant, model, "production", feature)
-
-
-def rows(of: StreamKey, values: list[float], begin: int = 0) -> list[Observation]:
-    return [
-        Observation(of, value, f"e{n}", "default", f"i{n}", n)
-        for n, value in enumerate(values, begin)
-    ]
-
-
-def a_fleet(*, resident: int = 10, per_tenant: int = 10) -> Fleet:
-    return Fleet(POLICY, FakeShelf(), resident, per_tenant)
 
 
 def test_a_stream_name_and_its_key_are_each_others_inverse() -> None:
@@ -120,9 +74,7 @@ def test_a_watching_stream_stores_its_baseline_once() -> None:
 
 def test_a_reference_that_is_dropped_leaves_no_rows_stored() -> None:
     of = StreamKey("acme", "m", "production", "embedding", "client-4")
-    copies = [
-        Observation(of, np.ones(4, np.float32), f"e{n}", "p", f"i{n}", n, "text") for n in range(70)
-    ]
+    copies = rows(of, list(np.ones((70, 4), np.float32)))
     fleet, stored = a_fleet(), Stored()
 
     for begin in (0, 50):
@@ -165,27 +117,3 @@ def test_embedding_streams_go_through_their_blobs_unchanged() -> None:
     assert theirs == mine
     assert mine[0].detection.direction == "new"
     assert mine[0].examples[0].text == "far"
-
-
-def test_whereabouts_survive_a_restart_and_stay_bounded() -> None:
-    kept, stored = Whereabouts(1000), Stored()
-    for n in range(30):
-        entries = [("acme", f"i{n}-{k}", Place("m", "e")) for k in range(100)]
-        stored.apply(kept.remember(entries))
-    restored = Whereabouts(1000)
-
-    restored.restore(stored.blobs)
-
-    assert len(stored.blobs) == 2
-    assert restored.find("acme", "i29-99") == Place("m", "e")
-    assert restored.find("globex", "i29-99") is None
-    assert restored.find("acme", "i0-0") is None
-
-
-def test_whereabouts_write_only_the_page_that_changed() -> None:
-    whereabouts = Whereabouts(2000)
-    whereabouts.remember([("acme", f"i{n}", Place("m", "e")) for n in range(600)])
-
-    changes = whereabouts.remember([("acme", "one more", Place("m", "e"))])
-
-    assert list(changes) == ["whereabouts/1"]

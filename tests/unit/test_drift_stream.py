@@ -1,7 +1,7 @@
 """Records in, facts and states out, with an embedder that looks at one word only."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -10,32 +10,13 @@ from leeway_pb.v1.detection_pb2 import DriftDetected
 from leeway_pb.v1.embedding_pb2 import InteractionEmbedded
 
 from services.drift.detectors.detector import Floats
-from services.drift.detectors.embedding.calibration import Effort
-from services.drift.domain import Policy
-from services.drift.fleet import Fleet
+from services.drift.places import Places
 from services.drift.stream import DriftHandler
-from services.drift.whereabouts import Whereabouts
+from services.drift.whereabouts import Place, Subject, Whereabouts
 from shared.clock import SimulatedClock, micros
 from shared.log.record import Effect, Fact, Record
 from tests.builders import NOW, a_fact, a_feedback, a_record, a_score, an_interaction_completed
-
-POLICY = Policy(60, 40, 500, cooldown=30, effort=Effort(8, 256))
-
-
-class FakeShelf:
-    """A shelf for fleets that never need one but to begin."""
-
-    def __init__(self) -> None:
-        self.streams: dict[str, Mapping[str, bytes]] = {}
-
-    def put(self, stream: str, blobs: Mapping[str, bytes]) -> None:
-        self.streams[stream] = blobs
-
-    def take(self, stream: str) -> dict[str, bytes]:
-        return dict(self.streams.pop(stream, {}))
-
-    def clear(self) -> None:
-        self.streams.clear()
+from tests.drift import FakeArchive, a_fleet
 
 
 class FakeEmbedder:
@@ -52,10 +33,10 @@ class FakeEmbedder:
         return (rng.normal(size=3) + 8 * ("zebra" in text)).astype(np.float32)
 
 
-def a_handler() -> DriftHandler:
-    handler = DriftHandler(
-        FakeEmbedder(), Fleet(POLICY, FakeShelf(), 9, 9), Whereabouts(100), SimulatedClock(NOW)
-    )
+def a_handler(archive: FakeArchive | None = None) -> DriftHandler:
+    clock = SimulatedClock(NOW)
+    places = Places(Whereabouts(100, 1000), archive or FakeArchive(), clock)
+    handler = DriftHandler(FakeEmbedder(), a_fleet(), places, clock)
     handler.restore({})
     return handler
 
@@ -170,6 +151,25 @@ async def test_feedback_is_joined_to_the_model_of_its_interaction() -> None:
     assert [(d.feature, d.request_model, d.direction) for d in found] == [
         ("thumbs_down_rate", "demo", "up")
     ]
+
+
+async def test_a_thumb_months_later_is_still_about_the_model_that_answered() -> None:
+    archive = FakeArchive({Subject("acme", "i-old"): Place("gpt", "staging")})
+    handler = a_handler(archive)
+    labels = ["up"] * 40 + ["down"] * 20
+    thumbs = [
+        a_record(a_fact(a_feedback(feedback_id=f"f-{n}", interaction_id="i-old", label=label)))
+        for n, label in enumerate(labels)
+    ]
+    others = [
+        a_record(a_fact(a_feedback(interaction_id="i-7", kind="comment", text="meh"))),
+        a_record(a_fact(a_feedback(interaction_id="i-0", label="up"))),
+    ]
+
+    found = detections(await handler.handle([*asking(["hello"]), *others, *thumbs]))
+
+    assert [(d.request_model, d.environment) for d in found] == [("gpt", "staging")]
+    assert archive.asked == [{Subject("acme", "i-old")}]
 
 
 async def test_refusals_that_rise_are_told() -> None:
