@@ -2,7 +2,7 @@
 
 In        interaction.completed.v1
 Out       usage.rated.v1 (its event id is derived from the interaction's, so a repeat is the same fact)
-Owns      nothing yet: the ledger is the topic, and the table usage that the warehouse keeps of it
+Owns      which calls the gateway served last; the ledger is the topic, and the warehouse's table of it
 Answers   no one yet
 Settings  LEEWAY_BILLING_
 """

@@ -1,5 +1,6 @@
 """Composition of billing: interactions -> the price book -> rated usage."""
 
+from services.billing.served import Served
 from services.billing.settings import Settings
 from services.billing.stream import Rater
 from shared.lifecycle import App, Host
@@ -10,7 +11,8 @@ from shared.topics import INTERACTION_COMPLETED
 
 def build(settings: Settings, host: Host) -> App:
     """The consumer that rates what was completed."""
-    rater = Rater(installed_book(host.config), host.clock)
+    served = Served(settings.served_calls_of_tenant)
+    rater = Rater(installed_book(host.config), served, host.clock)
     limits = ConsumerLimits(
         max_records=settings.batch_records, max_age_seconds=settings.batch_seconds
     )

@@ -5,6 +5,9 @@ from dataclasses import dataclass, replace
 from shared.prices.book import Book
 from shared.prices.rate import Call, Rating, rate_call
 
+# The gateway served the same call: its own interaction has the tokens and the cost.
+DUPLICATE = Rating("duplicate_of_gateway")
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:

@@ -3,13 +3,17 @@
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
+
 from leeway_pb.v1.interaction_pb2 import Attempt
 from leeway_pb.v1.usage_pb2 import UsageRated
 
+from services.billing.served import Served
 from services.billing.stream import Rater
 from shared.clock import SimulatedClock, micros
 from shared.config import Config
 from shared.ids import derived_id
+from shared.log.record import Effect, Record
 from shared.prices.seed import installed_book, read_seed
 from tests.builders import INTERACTION_ID, NOW, a_fact, a_record, an_interaction_completed
 
@@ -18,7 +22,7 @@ BOOK = installed_book(Config(), read_seed())
 
 
 def a_rater() -> Rater:
-    return Rater(BOOK, SimulatedClock(NOW))
+    return Rater(BOOK, Served(1_000), SimulatedClock(NOW))
 
 
 async def usage_of(**changes: object) -> UsageRated:
@@ -121,6 +125,92 @@ async def test_seconds_of_audio_are_charged_and_are_no_tokens() -> None:
     )
 
     assert (usage.cost_usd, dict(usage.tokens)) == ("0.001234", {})
+
+
+TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+SPAN_ID = "0190a6c8-0000-7000-8000-0000000000a1"
+
+
+def a_served_call(**changes: object) -> Record:
+    """A call through the gateway, made under a span of the app."""
+    told = {"usage_json": USAGE, "usage_dialect": "openai", **changes}
+    return a_record(
+        a_fact(an_interaction_completed(trace_id=TRACE, parent_span_id=SPAN, **told)), seq=1
+    )
+
+
+def a_told_call(**changes: object) -> Record:
+    """The same call, as the app's own instrumentation exports it."""
+    told = {
+        "interaction_id": SPAN_ID,
+        "source": "otlp",
+        "trace_id": TRACE,
+        "span_id": SPAN,
+        "usage_json": USAGE,
+        "usage_dialect": "openai",
+        **changes,
+    }
+    return a_record(a_fact(an_interaction_completed(**told)), seq=2)
+
+
+def statuses(effect: Effect) -> dict[str, str]:
+    usages = [UsageRated.FromString(fact.value) for fact in effect.facts]
+    return {usage.interaction_id: usage.status for usage in usages}
+
+
+async def test_a_call_that_the_app_tells_of_again_is_priced_once() -> None:
+    rater = a_rater()
+    await rater.handle([a_served_call()])
+
+    effect = await rater.handle([a_told_call()])
+    usage = UsageRated.FromString(effect.facts[0].value)
+
+    assert (usage.status, usage.HasField("cost_usd")) == ("duplicate_of_gateway", False)
+    assert (dict(usage.tokens), dict(usage.cost_by_class_usd)) == ({}, {})
+
+
+async def test_within_a_batch_the_order_of_the_two_does_not_matter() -> None:
+    effect = await a_rater().handle([a_told_call(), a_served_call()])
+
+    assert statuses(effect) == {SPAN_ID: "duplicate_of_gateway", INTERACTION_ID: "priced"}
+
+
+async def test_a_served_call_that_comes_in_a_later_batch_takes_no_price_back() -> None:
+    rater = a_rater()
+
+    first = await rater.handle([a_told_call()])
+    second = await rater.handle([a_served_call()])
+
+    assert statuses(first) | statuses(second) == {SPAN_ID: "priced", INTERACTION_ID: "priced"}
+
+
+async def test_what_was_served_is_known_after_a_restart() -> None:
+    effect = await a_rater().handle([a_served_call()])
+    restarted = a_rater()
+    restarted.restore({name: blob for name, blob in effect.states.items() if blob is not None})
+
+    assert statuses(await restarted.handle([a_told_call()])) == {SPAN_ID: "duplicate_of_gateway"}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        a_told_call(tenant="globex"),
+        a_told_call(span_id="00f067aa0ba902b8"),
+        a_told_call(trace_id="4bf92f3577b34da6a3ce929d0e0e4737"),
+        a_told_call(source="sdk"),
+    ],
+)
+async def test_another_call_is_priced_for_itself(told: Record) -> None:
+    effect = await a_rater().handle([a_served_call(), told])
+
+    assert statuses(effect)[SPAN_ID] == "priced"
+
+
+async def test_a_call_that_the_gateway_failed_is_priced_where_the_app_made_it_instead() -> None:
+    effect = await a_rater().handle([a_served_call(status="error"), a_told_call()])
+
+    assert statuses(effect)[SPAN_ID] == "priced"
 
 
 async def test_a_record_that_is_no_interaction_is_a_dead_letter() -> None:
