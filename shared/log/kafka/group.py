@@ -126,7 +126,9 @@ class KafkaGroup:
             await self._take()
         holding = self._held()
         return GroupState(
-            positions={s: p for seat in holding.seats.values() for s, p in seat.positions.items()},
+            positions={
+                s: p for seat in holding.seats.values() for s, p in seat.stored.positions.items()
+            },
             states={n: blob for seat in holding.seats.values() for n, blob in seat.states.items()},
             intent=next(iter(holding.intents.values()), None),
         )

@@ -5,7 +5,7 @@ import json
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 from aiokafka import AIOKafkaConsumer
@@ -17,6 +17,7 @@ from shared.log.kafka.cluster import Cluster
 from shared.log.kafka.message import record_of, stray_of
 from shared.log.kafka.reading import Span, read_spans
 from shared.log.kafka.seat import Seat
+from shared.log.kafka.stored import Stored
 from shared.log.kafka.topic_ids import topic_ids
 from shared.log.record import DeadLetter, Position, Record
 
@@ -93,7 +94,7 @@ async def take(group: str, assigned: Iterable[TopicPartition], cluster: Cluster)
         undo.pop_all()
     named = {f"{cluster.name(p.topic)}/{ids[p.topic]}/{p.partition}": p for p in places}
     for source, place in named.items():
-        _follow_on(seats[place.partition], source)
+        seats[place.partition].stored = _followed_on(seats[place.partition].stored, source)
     return Holding(named, seats)
 
 
@@ -107,7 +108,7 @@ async def stand(
     sizes: dict[int, int] = {}
     unread: list[TopicPartition] = []
     for source, place in holding.places.items():
-        position = holding.seats[place.partition].positions.get(source)
+        position = holding.seats[place.partition].stored.positions.get(source)
         told = committed.get(place, _NOTHING)
         if told.metadata and told.offset >= (position.next_offset if position else 0):
             intent = json.loads(told.metadata)
@@ -136,11 +137,13 @@ def intention(
     }
 
 
-def _follow_on(seat: Seat, source: str) -> None:
+def _followed_on(stored: Stored, source: str) -> Stored:
     """A topic made anew is read from its start, and its lanes are counted on from where they were."""
     topic, _, partition = source.split("/")
-    former = [s for s in seat.positions if s != source and s.split("/")[::2] == [topic, partition]]
-    for old in former:
-        position = seat.positions.pop(old)
-        seat.positions.setdefault(source, Position(0, position.seqs))
-        log.error("topic.made_anew", topic=topic, partition=partition, read=position.next_offset)
+    positions = dict(stored.positions)
+    for old in stored.positions:
+        if old != source and old.split("/")[::2] == [topic, partition]:
+            former = positions.pop(old)
+            positions.setdefault(source, Position(0, former.seqs))
+            log.error("topic.made_anew", topic=topic, partition=partition, read=former.next_offset)
+    return replace(stored, positions=positions)

@@ -1,7 +1,6 @@
 """A seat: the right of one process to act for one partition number of a group, and what it knows there."""
 
 import asyncio
-import json
 from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
@@ -9,16 +8,15 @@ from aiokafka.errors import KafkaError, ProducerFenced
 from aiokafka.structs import ConsumerRecord
 
 from shared.errors import Unavailable
-from shared.ids import new_id
 from shared.log.kafka.cluster import Cluster
 from shared.log.kafka.message import Place, dead_record, headers_of
+from shared.log.kafka.stored import Stored
 from shared.log.record import DeadLetter, Effect, Fact, Moved, Position, Record
 
 log = structlog.get_logger()
 
 CLOSE_SECONDS = 5.0
 COMMIT_SECONDS = 60.0
-LANES = 2_000  # of a partition: those of processes long gone are forgotten
 
 _POSITION = b"position"
 _STATE = b"state/"
@@ -34,13 +32,11 @@ class Seat:
 
     def __init__(self, group: str, partition: int, cluster: Cluster) -> None:
         self.partition = partition
-        self.positions: dict[str, Position] = {}
+        self.stored = Stored()
         self.states: dict[str, bytes] = {}
         self._group = group
         self._cluster = cluster
         self._producer = cluster.producer("zstd", seat=f"{group}.{partition}")
-        self._epoch = new_id()
-        self._made: dict[str, int] = {}
 
     async def claim(self) -> None:
         """Take the seat. Raises `Unavailable`."""
@@ -57,7 +53,7 @@ class Seat:
         for message in messages:
             name = message.key.removeprefix(_STATE).decode()
             if message.key == _POSITION:
-                self._recall(json.loads(message.value))
+                self.stored = Stored.load(message.value)
             elif message.value is None:
                 self.states.pop(name, None)
             else:
@@ -78,19 +74,18 @@ class Seat:
 
         Raises `Moved` when somebody else has taken the seat, `Unavailable` when Kafka did not answer.
         """
-        made = dict(self._made)
+        made = dict(self.stored.made)
         records = self._facts(effect.facts, made, now_us)
         records += self._letters(effect.dead_letters, made)
-        moved = {s: _recent(self.positions.get(s, Position()), p) for s, p in positions.items()}
-        after = {**self.positions, **moved}
+        after = self.stored.moved(positions, made)
         try:
             async with asyncio.timeout(COMMIT_SECONDS):
-                await self._transact(records, effect.states, self._stored(after, made))
+                await self._transact(records, effect.states, after.dump())
         except ProducerFenced as fenced:
             raise Moved(f"Seat {self._group}.{self.partition} is another's now.") from fenced
         except (KafkaError, TimeoutError) as error:
             raise Unavailable(f"Kafka took no effect of {self._group}: {error!r}.") from error
-        self.positions, self._made = after, made
+        self.stored = after
         for name, value in effect.states.items():
             if value is None:
                 self.states.pop(name, None)
@@ -153,26 +148,4 @@ class Seat:
     def _next(self, topic: str, partition: int, made: dict[str, int]) -> Place:
         lane = f"{topic}/{partition}"
         made[lane] = made.get(lane, 0) + 1
-        return Place(f"{self._group}.{self.partition}", self._epoch, made[lane])
-
-    def _stored(self, positions: Mapping[str, Position], made: Mapping[str, int]) -> bytes:
-        sources = {
-            source: [position.next_offset, dict(position.seqs)]
-            for source, position in positions.items()
-        }
-        return json.dumps({"epoch": self._epoch, "made": made, "sources": sources}).encode()
-
-    def _recall(self, stored: Mapping[str, Mapping[str, tuple[int, Mapping[str, int]]]]) -> None:
-        self._epoch = str(stored["epoch"])
-        self._made = dict(stored["made"])  # type: ignore[arg-type]
-        self.positions = {
-            source: Position(next_offset, seqs)
-            for source, (next_offset, seqs) in stored["sources"].items()
-        }
-
-
-def _recent(before: Position, after: Position) -> Position:
-    """The position with its lanes in the order in which they last moved, the latest `LANES` of them."""
-    moved = {lane: seq for lane, seq in after.seqs.items() if before.seqs.get(lane) != seq}
-    still = [(lane, seq) for lane, seq in before.seqs.items() if lane not in moved]
-    return Position(after.next_offset, dict([*still, *moved.items()][-LANES:]))
+        return Place(f"{self._group}.{self.partition}", self.stored.epoch, made[lane])
