@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from services.warehouse.endpoint.listener import Listener
 from services.warehouse.endpoint.service import SqlInterface
 from services.warehouse.engine import Engine, EngineLimits
+from services.warehouse.replicated import Replicated
 from services.warehouse.settings import Settings
 from services.warehouse.store import FACT_TABLES, FactStore, read_schemas
 from services.warehouse.stream import Sink
@@ -54,7 +55,8 @@ def _users(host: Host) -> Users:
 
 @asynccontextmanager
 async def _migrated(settings: Settings, statements: Statements) -> AsyncIterator[None]:
-    await migrate(statements, read_migrations(settings.migrations))
+    target = Replicated(statements, settings.cluster) if settings.cluster else statements
+    await migrate(target, read_migrations(settings.migrations))
     yield
 
 

@@ -19,6 +19,9 @@ class Settings(ServiceSettings):
     listen_fd: int | None = None  # an open socket to answer SQL on; else host and port
     listen_host: str = "127.0.0.1"
     listen_port: int = Field(default=8123, ge=0, le=65535)
+    cluster: str = Field(
+        default="", pattern=r"^\w*$"
+    )  # of ClickHouse servers: tables are sharded over it
     migrations: Path = _MIGRATIONS
     protos: Path = Path(__file__).parents[2] / "protos" / "leeway_pb" / "v1"
     readers: int = Field(default=4, ge=1, le=64)

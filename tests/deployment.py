@@ -1,0 +1,39 @@
+"""What the deployment files are checked with: their text as values, and the settings that exist."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from services.registry.settings import SERVICES
+from services.settings import Installation
+from shared.settings import ServiceSettings
+
+ROOT = Path(__file__).parents[1]
+INFRA = ROOT / "infra"
+
+Document = dict[str, Any]  # a YAML or JSON file's own shape
+
+# The processes of cluster mode, as `python -m services NAME` starts them.
+PROCESSES = ("alerting", "billing", "drift", "edge", "evaluation", "registry", "warehouse")
+
+
+def documents(path: Path) -> list[Document]:
+    """The documents of a YAML file."""
+    text = path.read_text(encoding="utf-8")
+    return [each for each in YAML(typ="safe").load_all(text) if each is not None]
+
+
+def setting_names() -> frozenset[str]:
+    """The environment variables that the installation and the services read."""
+    services = (
+        importlib.import_module(f"services.{name}.settings").Settings
+        for name in SERVICES - {"core", "edge"}
+    )
+    classes: list[type[ServiceSettings]] = [Installation, *services]
+    return frozenset(
+        f"{each.model_config['env_prefix']}{field}".upper()
+        for each in classes
+        for field in each.model_fields
+    )
