@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,17 +29,20 @@ class Checkpointer:
     SQLite would do it inside the commit that makes the log long, and whoever waits for that commit
     waits for two syncs of the disk. Copying beside the commits holds nobody, but a log that grows
     meanwhile never begins anew: so beyond a length, `commits` is held while its last pages are copied.
+    Only then does SQLite sync the database, and `flush` has brought most of it to the disk before.
     """
 
     def __init__(
         self,
         path: Path,
+        flush: Callable[[], None],
         commits: threading.Lock,
         limits: CheckpointLimits,
         *,
         synchronous: str = "NORMAL",
     ) -> None:
         self._path = path
+        self._flush = flush
         self._commits = commits
         self._limits = limits
         self._synchronous = synchronous
@@ -94,7 +98,10 @@ class Checkpointer:
             self._seen = self._written
 
     def _begin_anew(self) -> None:
-        self._copy("PASSIVE")  # what came meanwhile: the less is left, the shorter commits are held
+        # What came meanwhile goes first: the less is left, the shorter commits are held.
+        for _ in range(2):
+            self._flush()
+            self._copy("PASSIVE")
         with self._commits:
             copied = self._copy("RESTART")
         # A read that goes on keeps the log as it is: commits are not held again soon.

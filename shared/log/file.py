@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -17,12 +18,7 @@ from shared.log.record import ONLY_FOR, DeadLetter, Fact, OpenCall, Position
 MINUTE_US = 60_000_000
 STORING_GROUP = "warehouse"  # whose end of a fact the books count
 PAGE_BYTES = 4096  # SQLite's own choice
-WAL_BYTES = (
-    128 * 1024 * 1024
-)  # a write-ahead log that had to grow longer is cut when it begins anew
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+WAL_BYTES = 128 * 1024 * 1024  # a longer write-ahead log is cut once it begins anew WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS records (
     id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, partition INTEGER NOT NULL,
     seq INTEGER NOT NULL, key TEXT NOT NULL, event_id TEXT NOT NULL,
@@ -110,6 +106,7 @@ class OutboxFile:
         """Create or open the file. Raises `Conflict` while another process has it open for writing."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(self._path.with_suffix(".lock"))
+        self._data = self._path.open("ab")
         self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute(f"PRAGMA synchronous={self._synchronous}")
@@ -123,7 +120,12 @@ class OutboxFile:
     def close(self) -> None:
         """Close the file; what was committed stays."""
         self._db.close()
+        self._data.close()  # not before: it would take SQLite's locks along (howtocorrupt.html, 2.2)
         self._lock.close()
+
+    def flush(self) -> None:
+        """Wait until the disk has what checkpoints have copied so far; any thread may."""
+        os.fsync(self._data.fileno())
 
     @property
     def pages_changed(self) -> int:

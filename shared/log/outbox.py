@@ -45,7 +45,7 @@ class SqliteOutbox:
         self._more = threading.Condition()
         self._file_lock = threading.Lock()
         self._checkpointer = Checkpointer(
-            path, self._file_lock, checkpoints, synchronous=synchronous
+            path, self._file.flush, self._file_lock, checkpoints, synchronous=synchronous
         )
         self._closing = False
         self._orphans: Sequence[OpenCall] = ()
