@@ -18,7 +18,10 @@ from shared.log.record import ONLY_FOR, DeadLetter, Fact, OpenCall, Position
 MINUTE_US = 60_000_000
 STORING_GROUP = "warehouse"  # whose end of a fact the books count
 PAGE_BYTES = 4096  # SQLite's own choice
-WAL_BYTES = 128 * 1024 * 1024  # a longer write-ahead log is cut once it begins anew WITHOUT ROWID;
+WAL_BYTES = 128 * 1024 * 1024  # a longer write-ahead log is cut once it begins anew
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS records (
     id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, partition INTEGER NOT NULL,
     seq INTEGER NOT NULL, key TEXT NOT NULL, event_id TEXT NOT NULL,
