@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -80,8 +81,10 @@ class Checkpointer:
 
     def _run(self) -> None:
         while self._await_due():
-            self._checkpoint()
-        self._copy("TRUNCATE")
+            self._attempt(self._checkpoint)
+            with self._more:
+                self._seen = self._written
+        self._attempt(partial(self._copy, "TRUNCATE"))
 
     def _await_due(self) -> bool:
         with self._more:
@@ -91,11 +94,16 @@ class Checkpointer:
     def _is_due(self) -> bool:
         return self._closing or self._written - self._seen >= self._limits.pages
 
+    def _attempt(self, step: Callable[[], object]) -> None:
+        """What fails is tried again when it is due again: meanwhile the log grows, and holds everything."""
+        try:
+            step()
+        except (sqlite3.Error, OSError) as error:
+            log.error("outbox.checkpoint_failed", error=str(error))
+
     def _checkpoint(self) -> None:
         if self._copy("PASSIVE").pages > self._longest_pages:
             self._begin_anew()
-        with self._more:
-            self._seen = self._written
 
     def _begin_anew(self) -> None:
         # What came meanwhile goes first: the less is left, the shorter commits are held.
@@ -109,11 +117,7 @@ class Checkpointer:
         self._longest_pages = self._limits.longest_pages + grown
 
     def _copy(self, mode: str) -> "_Copied":
-        try:
-            row = self._db.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
-        except sqlite3.Error as error:
-            log.error("outbox.checkpoint_failed", mode=mode, error=str(error))
-            return _Copied(hindered=True, pages=0)
+        row = self._db.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
         return _Copied(hindered=bool(row[0]), pages=row[1])
 
 
