@@ -14,7 +14,7 @@ from services.placement import Placement
 from services.settings import Installation
 from shared.clock import Clock, pause
 from shared.config.loader import load_config
-from shared.errors import Invalid
+from shared.errors import Invalid, Unavailable
 from shared.lifecycle import ClickHouseAddress, Group, Host
 from shared.live import LiveView
 from shared.live_feed.feed import LiveFeed
@@ -116,7 +116,7 @@ class Member:
         while not (stop.is_set() or self.halted):
             try:
                 await self._consume(stop)
-            except KafkaError as error:
+            except (KafkaError, Unavailable) as error:
                 log.warning("group.kafka_away", group=self._name, reason=repr(error))
                 await pause(self._clock, AWAY_SECONDS, stop)
 

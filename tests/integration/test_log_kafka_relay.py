@@ -1,5 +1,6 @@
 """The relay: what it forwards, what it leaves behind, and who does it where several could."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from shared.topics import INTERACTION_COMPLETED, INTERACTION_EMBEDDED
 from tests.brokers import Broker
 from tests.contract.log_suite import a_fact
 from tests.kafka import KafkaHarness, a_cluster, messages
+
+PATIENCE_SECONDS = 60
 
 
 @pytest.fixture
@@ -72,3 +75,16 @@ async def test_a_process_takes_the_relay_over_where_another_left_it(
 
     arrived = await messages(log.cluster, INTERACTION_COMPLETED)
     assert [r.value for r in arrived] == [f"value {n}".encode() for n in range(10)]
+
+
+async def test_of_two_relays_of_one_folder_one_stands_by(log: KafkaHarness) -> None:
+    async with log.outbox() as outbox, log.relaying() as first:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not first.idle:
+                await asyncio.sleep(0.01)
+        async with log.relaying() as second, asyncio.timeout(PATIENCE_SECONDS):
+            await outbox.append([a_fact(1)])
+            while not (second.idle and await messages(log.cluster, INTERACTION_COMPLETED)):
+                await asyncio.sleep(0.05)
+
+    assert len(await messages(log.cluster, INTERACTION_COMPLETED)) == 1

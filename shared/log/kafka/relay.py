@@ -43,11 +43,12 @@ class Relay:
         self._store = store
         self._clock = clock
         self._consumer: Consumer | None = None
+        self._standing_by = False
 
     @property
     def idle(self) -> bool:
-        """Whether this process relays, and found nothing more to forward when it last looked."""
-        return self._consumer is not None and self._consumer.idle
+        """Whether nothing waits here: another process relays, or nothing was left when we last looked."""
+        return self._standing_by or (self._consumer is not None and self._consumer.idle)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Forward until `stop` is set."""
@@ -71,8 +72,10 @@ class Relay:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                self._standing_by = True
                 await pause(self._clock, STANDBY_SECONDS, stop)
             else:
+                self._standing_by = False
                 return handle
         handle.close()
         return None
