@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
-from services.placement import build_apps
+from services.warehouse.settings import Settings as WarehouseSettings
 from shared.clock import SimulatedClock
 from shared.config import Config
 from shared.lifecycle import App, ClickHouseAddress, Host
@@ -44,7 +45,13 @@ class Hosting:
     live: LiveView = field(default_factory=lambda: LiveView(b"p" * 32))
     asked: list[Asked] = field(default_factory=list)
 
-    def build(self, *services: str) -> list[App]:
+    def build(self, service: str) -> App:
+        """The service as its own defaults make it; but the warehouse beside its store, not as one with a port."""
+        settings = (
+            WarehouseSettings(embedded=False)
+            if service == "warehouse"
+            else import_module(f"services.{service}.settings").Settings()
+        )
         host = Host(
             data=self.folder,
             config=Config(),
@@ -54,7 +61,8 @@ class Hosting:
             clickhouse=ClickHouseAddress("http://127.0.0.1:1", "leeway", "secret"),
             group=self._group,
         )
-        return build_apps(services, host)
+        app: App = import_module(f"services.{service}.app").build(settings, host)
+        return app
 
     def _group(
         self, name: str, topics: Sequence[Topic], handler: Handler, limits: ConsumerLimits

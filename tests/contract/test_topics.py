@@ -132,8 +132,7 @@ async def _handler(consumer: str, folder: Path, stack: AsyncExitStack) -> Handle
         store = Blocks(read_schemas(WarehouseSettings().protos))
         return Sink(store, {table.topic.name: table.name for table in FACT_TABLES})
     hosting = Hosting(folder)
-    (app,) = hosting.build(consumer)
-    for resource in app.resources:
+    for resource in hosting.build(consumer).resources:
         await stack.enter_async_context(resource)
     return hosting.asked[0].handler
 
