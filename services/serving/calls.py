@@ -23,11 +23,10 @@ from services.serving.domain.failure import UpstreamFailed, malformed
 from services.serving.domain.gate import Entry, Gate, no_such_model
 from services.serving.domain.request import Kind
 from services.serving.domain.route import plan
-from services.serving.domain.sse import DONE
 from services.serving.domain.trail import Trail
 from services.serving.providers.catalogue import Catalogue
 from services.serving.providers.port import Ask, Provider, Reply, Stream
-from services.serving.replies import error_event, stream_headers
+from services.serving.replies import error_event, stream_end, stream_headers
 from shared.clock import Clock
 from shared.errors import Invalid, LeewayError, Unavailable
 from shared.interactions import Interaction
@@ -116,11 +115,11 @@ class Calls:
         except _ENDINGS as fault:
             failure = fault
         try:
-            await self._settle(call, trail, account, failure)
+            interaction = await self._settle(call, trail, account, failure)
         except Unavailable as full:
             failure = failure or full
         if failure is None:
-            await client.finish(DONE)
+            await client.finish(stream_end(self._pricer.price(interaction)))
         elif account.began and isinstance(failure, LeewayError):
             await client.finish(error_event(failure))
         else:

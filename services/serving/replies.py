@@ -1,4 +1,4 @@
-"""What clients are told beside the answers of models: errors, in OpenAI's format, and headers."""
+"""What clients are told beside the answers of models: errors, in OpenAI's format, headers, and costs."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -7,7 +7,7 @@ import orjson
 
 from services.serving.client import Headers
 from services.serving.domain.failure import UpstreamFailed
-from services.serving.domain.sse import data_event
+from services.serving.domain.sse import DONE, comment, data_event
 from shared.errors import LeewayError
 from shared.http import error_response
 from shared.prices.exact import decimal_text
@@ -40,6 +40,13 @@ def answer_headers(interaction_id: str, cost_usd: Decimal | None) -> Headers:
 def stream_headers(interaction_id: str) -> Headers:
     """The headers of a stream of events."""
     return [*_STREAM, (b"x-leeway-interaction-id", interaction_id.encode())]
+
+
+def stream_end(cost_usd: Decimal | None) -> bytes:
+    """What ends a whole stream: what it cost, when that can be told, where clients look for nothing."""
+    if cost_usd is None:
+        return DONE
+    return comment(f"x-leeway-cost-usd {decimal_text(cost_usd)}") + DONE
 
 
 def refusal(error: LeewayError, interaction_id: str) -> Refusal:

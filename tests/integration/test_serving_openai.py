@@ -75,26 +75,52 @@ async def test_a_chat_is_answered_and_recorded_whole(
     assert upstream.received[0].headers["authorization"] == "Bearer sk-stub-secret"
 
 
-async def test_the_cost_on_the_reply_is_exact(client: AsyncOpenAI, leeway: Gateway) -> None:
-    tell(
-        leeway.live,
-        "provider",
-        "openai",
-        {"kind": "openai", "base_url": leeway.live.providers["stub"].base_url},
-    )
-    tell(
-        leeway.live,
-        "model",
-        "priced",
-        {"routes": [{"provider": "openai", "model": "gpt-4o-mini"}]},
-    )
+def sell(leeway: Gateway) -> str:
+    """A model that has a price: its name."""
+    upstream = {"kind": "openai", "base_url": leeway.live.providers["stub"].base_url}
+    tell(leeway.live, "provider", "openai", upstream)
+    routes = [{"provider": "openai", "model": "gpt-4o-mini"}]
+    tell(leeway.live, "model", "priced", {"routes": routes})
+    return "priced"
 
-    raw = await client.chat.completions.with_raw_response.create(model="priced", messages=SAID)
+
+async def test_the_cost_on_the_reply_is_exact(client: AsyncOpenAI, leeway: Gateway) -> None:
+    priced = sell(leeway)
+
+    raw = await client.chat.completions.with_raw_response.create(model=priced, messages=SAID)
     unpriced = await client.chat.completions.with_raw_response.create(model="gpt", messages=SAID)
 
     # 17 fresh at 0.15, 4 cached at 0.075 and 5 written at 0.60 USD per million.
     assert raw.headers["x-leeway-cost-usd"] == "0.00000585"
     assert "x-leeway-cost-usd" not in unpriced.headers
+
+
+async def test_a_stream_ends_with_its_exact_cost_in_a_comment(
+    client: AsyncOpenAI, leeway: Gateway
+) -> None:
+    bodies = []
+    for model in (sell(leeway), "gpt"):
+        async with client.chat.completions.with_streaming_response.create(
+            model=model, messages=SAID, stream=True
+        ) as raw:
+            bodies.append(await raw.read())
+
+    priced, unpriced = bodies
+    assert priced.endswith(b"\n\n: x-leeway-cost-usd 0.00000585\n\ndata: [DONE]\n\n")
+    assert b"x-leeway-cost-usd" not in unpriced
+
+
+async def test_an_unmodified_client_reads_a_priced_stream_as_any_other(
+    client: AsyncOpenAI, leeway: Gateway
+) -> None:
+    told = []
+    for model in (sell(leeway), "gpt"):
+        stream = await client.chat.completions.create(model=model, messages=SAID, stream=True)
+        chunks = [chunk.model_dump(exclude={"id", "created"}) async for chunk in stream]
+        told.append(chunks)
+
+    assert told[0] == told[1]
+    assert len(told[0]) == 7
 
 
 async def test_a_stream_comes_in_deltas_and_tells_no_usage_that_was_not_asked_for(

@@ -64,6 +64,11 @@ def data_event(data: bytes) -> bytes:
     return b"data: " + data + b"\n\n"
 
 
+def comment(text: str) -> bytes:
+    """A line that clients must ignore."""
+    return f": {text}\n\n".encode()
+
+
 DONE = data_event(b"[DONE]")
 
 _BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
