@@ -15,8 +15,8 @@ ANALYST = "leeway_analyst"
 """The role of every tenant's user, their settings profile, and the row policy that holds for them."""
 
 ANALYSTS = (
-    "SELECT user_name FROM system.role_grants"
-    f" WHERE granted_role_name = '{ANALYST}' AND user_name IS NOT NULL"  # noqa: S608
+    "SELECT user_name FROM system.role_grants"  # noqa: S608
+    f" WHERE granted_role_name = '{ANALYST}' AND user_name IS NOT NULL"
 )
 """The query for the users that are there now."""
 
