@@ -79,7 +79,7 @@ def test_the_bytes_of_a_first_version_never_change(topic: Topic) -> None:
     lines = (FOLDER / "SHA256SUMS").read_text().splitlines()
     sums = {name: digest for digest, name in (line.split() for line in lines)}
 
-    assert sums[topic.name] == hashlib.sha256(wire(an_example(topic))).hexdigest()
+    assert sums.get(topic.name) == hashlib.sha256(wire(an_example(topic))).hexdigest()
 
 
 @every_topic

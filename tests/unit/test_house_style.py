@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +31,14 @@ ENVIRONMENT = {
 
 # The port itself; ids that hold the time (RFC 9562); a person and a child process that are waited for.
 TIME = {"shared/clock.py", "shared/ids.py", "services/cli/doctor.py", "services/local/postgres.py"}
+
+# `shared` over `services`, in lines: ARCHITECTURE.md says why it is not a quarter. It may fall, and not rise.
+SHARED_SHARE = 0.55
+
+# What every process is built of, and belongs to none of its services.
+FRAME = {"logs", "operations", "live_feed"}
+# ClickHouse's, beside the control database's in shared/database.py: both are where an operator looks for them.
+ALONE = {"migrations"}
 
 ROLE_WORDS = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
 METRICS = {"Counter", "Gauge", "Histogram", "Summary"}
@@ -152,12 +160,45 @@ def test_no_file_knows_the_machine_it_was_written_on() -> None:
     assert known == []
 
 
+def test_what_is_shared_has_two_users() -> None:
+    users: dict[str, set[str]] = defaultdict(set)
+    for source in sources("services", "shared"):
+        for part in _shared_parts(source):
+            users[part].add(_room(source.path))
+
+    alone = {part for part, rooms in users.items() if len(rooms - {f"shared/{part}"}) < 2}
+
+    assert alone - FRAME - ALONE == set()
+
+
+def test_what_is_shared_does_not_outgrow_what_it_serves() -> None:
+    lines = {
+        folder: sum(source.text.count("\n") for source in sources(folder))
+        for folder in ("services", "shared")
+    }
+
+    assert lines["shared"] / lines["services"] <= SHARED_SHARE
+
+
 def _read_by_people() -> Iterator[Path]:
     yield from (path for path in ROOT.iterdir() if path.is_file())
     for folder in PARTS:
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in PROSE and ".venv" not in path.parts:
                 yield path
+
+
+def _shared_parts(source: Source) -> Iterator[str]:
+    """The parts of `shared` that a file imports: `log` of `shared.log.record`."""
+    for node in source.nodes:
+        match node:
+            case ast.ImportFrom(module=str(module)) if module.startswith("shared."):
+                yield module.split(".")[1]
+
+
+def _room(path: str) -> str:
+    """A service, a part of `shared`, or one of the files that make a process."""
+    return "/".join(path.removesuffix(".py").split("/")[:2])
 
 
 def _functions(source: Source) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
