@@ -73,13 +73,17 @@ def demo(
     sql_user: Annotated[str, typer.Option(help="With --url: an SQL user, as a tenant.")] = "",
     sql_password: Annotated[str, typer.Option(help="With --url: the SQL user's password.")] = "",
 ) -> None:
-    """Play support traffic through the API, plant three drifts, and show what Leeway makes of it.
+    """Play support traffic through the API, plant three drifts, show what is seen.
 
-    It starts an installation of its own in a temporary folder on free ports, whatever else is running,
-    because only that one can be told to alert the demo's own webhook receiver; nothing of it is left at
-    the end. With --url it plays on a running one instead, in an environment `demo-...` of its own, and
-    reads the alerts in SQL. Exit code 0: every accepted call is recorded, at least one plant was noticed,
-    and at least one alert arrived with a valid signature.
+    It starts an installation of its own, in a temporary folder and on free ports,
+    whatever else is running: only that one can be told to alert the demo's own
+    webhook receiver. Nothing of it is left at the end.
+
+    With --url it plays on a running installation, in an environment of its own,
+    and reads the alerts in SQL. What is not given is taken from LEEWAY_DATA.
+
+    Exit code 0: every accepted call is recorded, a planted drift was noticed, and
+    an alert arrived with a valid signature (with --url: was told).
     """
     wishes = _Wishes(rate, seed, stay, url, key, sql, sql_user, sql_password)
     console = Console(stderr=as_json, highlight=False)
@@ -124,6 +128,7 @@ async def _perform(wishes: _Wishes, console: Console, clock: Clock, *, as_json: 
 
 
 def _conclude(report: Report, console: Console, *, as_json: bool) -> None:
+    console.print()
     for part in (account, verdict):
         console.print(part(report, console.width), soft_wrap=True)
         console.print()

@@ -25,26 +25,6 @@ START_SECONDS = 120.0
 STOP_SECONDS = 60.0
 
 _SECRET = "LEEWAY_DEMO_WEBHOOK_SECRET"  # noqa: S105 (the name of a variable)
-_CONFIG = f"""\
-alerts:
-  allow_networks: [127.0.0.0/8] # loopback: the demo's own receiver listens there
-  channels:
-    - name: {CHANNEL}
-      kind: webhook
-      url: {{url}}
-      secret: ${{{{{_SECRET}}}}}
-  rules:
-    - name: drift
-      when: detection
-      group_by: [tenant, model, feature]
-      channels: [{CHANNEL}]
-    - name: {SPEND_RULE}
-      when: spend
-      threshold: 0.50 # US dollars in a minute; normal traffic spends about 0.20
-      window_seconds: 1m
-      group_by: [tenant]
-      channels: [{CHANNEL}]
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +45,7 @@ async def throwaway(webhook_url: str, secret: str, clock: Clock) -> AsyncIterato
     """
     with TemporaryDirectory(prefix="leeway-demo-") as name:
         folder = Path(name)
-        (folder / "leeway.yaml").write_text(_CONFIG.format(url=webhook_url))
+        (folder / "leeway.yaml").write_text(_config(webhook_url))
         with (folder / "up.log").open("wb") as output:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "services.cli", "up"),
@@ -80,6 +60,29 @@ async def throwaway(webhook_url: str, secret: str, clock: Clock) -> AsyncIterato
             yield await _ready(process, folder, clock)
         finally:
             await _stop(process)
+
+
+def _config(webhook_url: str) -> str:
+    return f"""\
+alerts:
+  allow_networks: [127.0.0.0/8] # loopback: the demo's own receiver listens there
+  channels:
+    - name: {CHANNEL}
+      kind: webhook
+      url: {webhook_url}
+      secret: ${{{_SECRET}}}
+  rules:
+    - name: drift
+      when: detection
+      group_by: [tenant, model, feature]
+      channels: [{CHANNEL}]
+    - name: {SPEND_RULE}
+      when: spend
+      threshold: 0.50 # US dollars in a minute; normal traffic spends about 0.20
+      window_seconds: 1m
+      group_by: [tenant]
+      channels: [{CHANNEL}]
+"""
 
 
 def _environment(folder: Path, secret: str) -> Mapping[str, str]:
