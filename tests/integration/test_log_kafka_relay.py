@@ -1,12 +1,12 @@
 """The relay: what it forwards, what it leaves behind, and who does it where several could."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from shared.clock import SystemClock
+from shared.clock import SimulatedClock, SystemClock, from_micros
 from shared.log.folder import FolderLog
 from shared.log.kafka.relay import RELAY
 from shared.log.outbox import SqliteOutbox
@@ -88,3 +88,18 @@ async def test_of_two_relays_of_one_folder_one_stands_by(log: KafkaHarness) -> N
                 await asyncio.sleep(0.05)
 
     assert len(await messages(log.cluster, INTERACTION_COMPLETED)) == 1
+
+
+async def test_a_process_whose_clock_is_years_ahead_is_heard_all_the_same(
+    log: KafkaHarness, tmp_path: Path
+) -> None:
+    ahead = datetime(2040, 1, 1, tzinfo=UTC)
+    async with (
+        SqliteOutbox(tmp_path / "edge-0.db", SimulatedClock(ahead)) as outbox,
+        log.outbox("edge-1"),
+    ):
+        await outbox.append([a_fact(1)])
+        await log.relay()
+
+    (arrived,) = await messages(log.cluster, INTERACTION_COMPLETED)
+    assert from_micros(arrived.accepted_at_us) == ahead

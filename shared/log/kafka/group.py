@@ -107,7 +107,11 @@ class KafkaGroup:
         places = self._held().places
         spans = {places[source]: Span(*range_) for source, range_ in ranges.items()}
         messages: dict[TopicPartition, list[ConsumerRecord]] = {place: [] for place in spans}
-        for message in await read_spans(self._cluster, spans):
+        try:
+            found = await read_spans(self._cluster, spans)
+        except KafkaError as error:
+            raise Unavailable(f"A batch of {self._name} cannot be read: {error!r}.") from error
+        for message in found:
             messages[TopicPartition(message.topic, message.partition)].append(message)
         holding = self._held()
         for source, (_, end) in ranges.items():

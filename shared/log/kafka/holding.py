@@ -69,7 +69,7 @@ class Holding:
 
     async def close(self) -> None:
         """Let go of the seats."""
-        await asyncio.gather(*(seat.close() for seat in self.seats.values()))
+        await _close(self.seats.values())
 
 
 async def take(group: str, assigned: Iterable[TopicPartition], cluster: Cluster) -> Holding:
@@ -80,8 +80,7 @@ async def take(group: str, assigned: Iterable[TopicPartition], cluster: Cluster)
     places = sorted(assigned)
     seats = {place.partition: Seat(group, place.partition, cluster) for place in places}
     async with AsyncExitStack() as undo:
-        for seat in seats.values():
-            undo.push_async_callback(seat.close)
+        undo.push_async_callback(_close, seats.values())
         await asyncio.gather(*(seat.claim() for seat in seats.values()))
         topic = cluster.state_topic(group)
         spans = {TopicPartition(topic, partition): Span() for partition in seats}
@@ -96,6 +95,10 @@ async def take(group: str, assigned: Iterable[TopicPartition], cluster: Cluster)
     for source, place in named.items():
         seats[place.partition].stored = _followed_on(seats[place.partition].stored, source)
     return Holding(named, seats)
+
+
+async def _close(seats: Iterable[Seat]) -> None:
+    await asyncio.gather(*(seat.close() for seat in seats))
 
 
 async def stand(

@@ -161,14 +161,18 @@ def _change(layout: Layout, found: Mapping[str, _Setting]) -> Change:
 def _kept(topic: Topic) -> Mapping[str, str]:
     """Facts that build up a view are kept for ever: their key is the tenant, which is no key to compact by."""
     hours = FOR_EVER if topic.compacted else str(topic.retention_hours * HOUR_MS)
-    return {**_LARGE, "cleanup.policy": "delete", "retention.ms": hours}
+    return {**_EVERY, "cleanup.policy": "delete", "retention.ms": hours}
 
 
-_LARGE = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
-_DEAD = {**_LARGE, "cleanup.policy": "delete", "retention.ms": FOR_EVER}
+# The brokers' clock decides how long a message is kept: a producer whose own is wrong would be refused.
+_EVERY = {
+    "max.message.bytes": str(MAX_MESSAGE_BYTES),
+    "message.timestamp.type": "LogAppendTime",
+}
+_DEAD = {**_EVERY, "cleanup.policy": "delete", "retention.ms": FOR_EVER}
 # A position is written with every batch: small segments, cleaned early, keep a start quick.
 _STATE = {
-    **_LARGE,
+    **_EVERY,
     "cleanup.policy": "compact",
     "segment.bytes": str(16 * 1024 * 1024),
     "min.cleanable.dirty.ratio": "0.1",

@@ -2,7 +2,6 @@
 
 import asyncio
 import fcntl
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -10,7 +9,6 @@ from typing import TextIO
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from aiokafka.producer.message_accumulator import BatchBuilder
 
 from shared.clock import Clock, pause
 from shared.errors import Unavailable
@@ -18,7 +16,7 @@ from shared.log.consumer import Consumer, ConsumerLimits, GroupStore
 from shared.log.file import GroupState, Ranges
 from shared.log.folder import FolderLog
 from shared.log.kafka.cluster import Cluster
-from shared.log.kafka.message import headers_of
+from shared.log.kafka.packing import by_partition, packed
 from shared.log.record import Effect, Position, Record
 from shared.topics import ALL, BY_NAME
 
@@ -93,14 +91,12 @@ class Forwarder:
         self._producers: dict[str, AIOKafkaProducer] = {}
 
     async def handle(self, records: Sequence[Record]) -> Effect:
-        lanes: dict[tuple[str, int], list[Record]] = defaultdict(list)
-        for record in records:
-            lanes[record.topic, record.partition].append(record)
+        parts = by_partition(records)
         try:
-            producers = {topic: await self._producer(topic) for topic, _ in lanes}
+            producers = {topic: await self._producer(topic) for topic, _ in parts}
         except KafkaError as error:
             raise Unavailable(f"Kafka cannot be reached: {error!r}.") from error
-        sent = [self._send(producers[topic], p, lane) for (topic, p), lane in lanes.items()]
+        sent = [self._send(producers[topic], p, part) for (topic, p), part in parts.items()]
         outcomes = await asyncio.gather(*sent, return_exceptions=True)
         failures = [outcome for outcome in outcomes if outcome is not None]
         for failure in failures:
@@ -137,24 +133,8 @@ class Forwarder:
         self, producer: AIOKafkaProducer, partition: int, records: Sequence[Record]
     ) -> None:
         topic = self._cluster.topic(records[0].topic)
-        batch = producer.create_batch()
-        for record in records:
-            if not _added(batch, record):
-                await (await producer.send_batch(batch, topic, partition=partition))
-                batch = producer.create_batch()
-                _added(batch, record)
-        await (await producer.send_batch(batch, topic, partition=partition))
-
-
-def _added(batch: BatchBuilder, record: Record) -> bool:
-    """Whether the record was still taken; an empty batch takes any."""
-    taken = batch.append(
-        timestamp=record.accepted_at_us // 1000,
-        key=record.key.encode(),
-        value=record.value,
-        headers=headers_of(record),
-    )
-    return taken is not None
+        for batch in packed(producer, records):
+            await (await producer.send_batch(batch, topic, partition=partition))
 
 
 class _FurthestPositions:

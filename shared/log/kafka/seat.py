@@ -9,7 +9,8 @@ from aiokafka.structs import ConsumerRecord
 
 from shared.errors import Unavailable
 from shared.log.kafka.cluster import Cluster
-from shared.log.kafka.message import Place, dead_record, headers_of
+from shared.log.kafka.message import Place, dead_record
+from shared.log.kafka.packing import by_partition, packed
 from shared.log.kafka.stored import Stored
 from shared.log.record import DeadLetter, Effect, Fact, Moved, Position, Record
 
@@ -97,14 +98,9 @@ class Seat:
     ) -> None:
         await self._producer.begin_transaction()
         sent = [
-            await self._producer.send(
-                self._cluster.topic(record.topic),
-                record.value,
-                record.key.encode(),
-                record.partition,
-                headers=headers_of(record),
-            )
-            for record in records
+            await self._producer.send_batch(batch, self._cluster.topic(topic), partition=partition)
+            for (topic, partition), part in by_partition(records).items()
+            for batch in packed(self._producer, part)
         ]
         topic = self._cluster.state_topic(self._group)
         kept = {_STATE + name.encode(): value for name, value in states.items()}
