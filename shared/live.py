@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -118,6 +118,11 @@ class LiveView:
                 _put(self.content_policies, entity_id, policy)
             case _:
                 pass  # projects and environments live inside keys here
+
+    @property
+    def tenants(self) -> Collection[str]:
+        """The tenants that are live."""
+        return self.content_policies.keys()
 
     def content_policy(self, tenant: str) -> str:
         """How the tenant's texts are stored. Of a tenant that is not known (yet), none is."""

@@ -2,8 +2,8 @@
 
 import os
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import orjson
@@ -54,6 +54,10 @@ class SecretsFolder:
         known = self.credentials().sql_passwords.get(user)
         if known is not None:
             return known
+        return self.new_sql_password(user)
+
+    def new_sql_password(self, user: str) -> str:
+        """Another SQL password for a user: the one before opens nothing from now on."""
         made = secrets.token_urlsafe(32)
         self.remember(Credentials(sql_passwords={user: made}))
         return made
@@ -75,11 +79,26 @@ class SecretsFolder:
         One process at a time: the launcher, or a command that a person runs.
         """
         held = self.credentials()
-        merged = {
-            "keys": {**held.keys, **new.keys},
-            "sql_passwords": {**held.sql_passwords, **new.sql_passwords},
-        }
-        draft = self._draft(orjson.dumps(merged, option=orjson.OPT_INDENT_2))
+        self._keep(
+            Credentials(
+                keys={**held.keys, **new.keys},
+                sql_passwords={**held.sql_passwords, **new.sql_passwords},
+            )
+        )
+
+    def forget_all_but(self, tenants: Collection[str]) -> None:
+        """Forget what is of other tenants than these and the operators'; `remember` says by whom it is called."""
+        held = self.credentials()
+        staying = {*tenants, OPERATORS}
+        kept = Credentials(
+            keys={name: key for name, key in held.keys.items() if _tenant(name) in staying},
+            sql_passwords={u: word for u, word in held.sql_passwords.items() if u in staying},
+        )
+        if kept != held:
+            self._keep(kept)
+
+    def _keep(self, credentials: Credentials) -> None:
+        draft = self._draft(orjson.dumps(asdict(credentials), option=orjson.OPT_INDENT_2))
         draft.replace(self._credentials_path)
 
     @property
@@ -105,3 +124,7 @@ class SecretsFolder:
             file.flush()
             os.fsync(file.fileno())
         return draft
+
+
+def _tenant(key_name: str) -> str:
+    return key_name.partition("/")[0]

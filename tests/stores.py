@@ -47,7 +47,7 @@ async def a_store(folder: Path) -> AsyncIterator[Store]:
     port = listener.getsockname()[1]
     async with Engine(folder / "store") as engine:
         await migrate(engine, read_migrations(settings.migrations))
-        users = Users(OPERATOR, PASSWORD, lambda: TENANTS)
+        users = Users(OPERATOR, PASSWORD, lambda: TENANTS, lambda: TENANTS)
         async with Listener(SqlInterface(engine, users).app(), listener):
             yield Store(f"http://127.0.0.1:{port}", port, engine)
 

@@ -69,6 +69,7 @@ async def _prepare(installation: Installation, config: Config) -> tuple[str, str
     secrets.remember(
         Credentials(keys={f"{tenant}/{name}": token for tenant, name, token in seeded.keys})
     )
+    secrets.forget_all_but(seeded.tenants)
     for tenant in config.tenants:
         if tenant.sql_password:
             password = config.secret(tenant.sql_password)

@@ -40,9 +40,10 @@ class NewKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Seeded:
-    """What the installation must show: the keys that this start made, and no others."""
+    """What the installation must show: the keys that this start made, and no others; and its tenants now."""
 
     keys: tuple[NewKey, ...]
+    tenants: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,17 @@ async def seed(store: Store, config: Config, pepper: bytes, now: datetime) -> Se
         for change in differences([*wanted_entities(config), *(one.key for one in keys)], kept):
             await ledger.write(change)
     made += [NewKey(one.key.tenant, one.key.name, one.token) for one in keys if one.token]
-    return Seeded(tuple(made))
+    return Seeded(tuple(made), _tenants(config, kept))
+
+
+def _tenants(config: Config, kept: Sequence[Kept]) -> frozenset[str]:
+    """Those of the file, those that it does not keep, and the operators."""
+    others = {
+        one.entity.tenant
+        for one in kept
+        if isinstance(one.entity, Tenant) and one.origin is not Origin.FILE
+    }
+    return frozenset({OPERATORS} | {tenant.tenant for tenant in config.tenants} | others)
 
 
 async def _seed_operators(

@@ -50,7 +50,12 @@ def build(settings: Settings, host: Host) -> App:
 def _users(host: Host) -> Users:
     secrets = SecretsFolder(host.data)
     operator = host.clickhouse
-    return Users(operator.user, operator.password, lambda: secrets.credentials().sql_passwords)
+    return Users(
+        operator.user,
+        operator.password,
+        passwords=lambda: secrets.credentials().sql_passwords,
+        live=lambda: host.live.tenants,
+    )
 
 
 @asynccontextmanager

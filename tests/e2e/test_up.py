@@ -9,6 +9,7 @@ from pathlib import Path
 
 from openai import AsyncOpenAI
 
+from shared.secrets_folder import SecretsFolder
 from tests.stack import Stack, a_stack, stack_environment
 
 ANSWER = "It is on its way and will be with you on Tuesday. " * 5
@@ -71,3 +72,32 @@ async def test_a_stop_lets_calls_end_and_the_next_start_has_them_and_the_key(
     assert (exit_code, text) == (0, ANSWER)
     assert [first[name] for name in kept] == [second[name] for name in kept]
     assert (code, json.loads(found)) == (0, {"status": "ok", "output_text": ANSWER})
+
+
+async def test_an_sql_user_lives_as_long_as_its_tenant(tmp_path: Path) -> None:
+    config = tmp_path / "leeway.yaml"
+    config.write_text("tenants: [{tenant: stays}, {tenant: goes}]\n")
+    async with a_stack(tmp_path, LEEWAY_CONFIG=str(config)) as stack:
+        api = ("--url", stack.ready["url"])
+        await stack.leeway("tenants", "create", "made", *api)
+        passwords = {
+            tenant: (await stack.leeway("tenants", "sql-password", tenant, *api))[1].strip()
+            for tenant in ("stays", "goes", "made")
+        }
+        before = {tenant: await asks(stack, tenant, word) for tenant, word in passwords.items()}
+        await stack.stop()
+    config.write_text("tenants: [{tenant: stays}]\n")
+    async with a_stack(tmp_path, LEEWAY_CONFIG=str(config)) as stack:
+        after = {tenant: await asks(stack, tenant, word) for tenant, word in passwords.items()}
+
+    assert before == {"stays": True, "goes": True, "made": True}
+    assert after == {"stays": True, "goes": False, "made": True}
+    assert set(SecretsFolder(tmp_path / "data").credentials().sql_passwords) == {
+        *("leeway", "made", "stays")
+    }
+
+
+async def asks(stack: Stack, user: str, password: str) -> bool:
+    """Whether an SQL user with this password is answered."""
+    login = ("--url", stack.ready["sql_url"], "--user", user, "--password", password)
+    return (await stack.leeway("sql", "SELECT 1", *login))[0] == 0

@@ -7,13 +7,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import typer
 from typer.testing import CliRunner, Result
 
 from services.cli import keys, tenants
 from shared.config import Config, KeyConfig, TenantConfig
-from shared.errors import Denied, Invalid, Unavailable
+from shared.errors import Denied, Invalid, LeewayError, NotFound, Unavailable
 from shared.live import split_key
+from shared.secrets_folder import SecretsFolder
 from shared.tokens import is_token
 from tests.registry import START, Installation
 
@@ -30,7 +32,8 @@ class Desk:
 
     async def run(self, verbs: typer.Typer, *arguments: str) -> Result:
         login = ("--url", self.url, "--key", self.key)
-        return await asyncio.to_thread(CliRunner().invoke, verbs, [*arguments, *login])
+        runner = CliRunner(env={"LEEWAY_DATA": str(self.installation.data)})
+        return await asyncio.to_thread(runner.invoke, verbs, [*arguments, *login])
 
 
 @asynccontextmanager
@@ -90,6 +93,29 @@ async def test_a_tenant_is_made_and_listed(tmp_path: Path) -> None:
             row["tenant"]: row["content"] for row in map(json.loads, listed.stdout.splitlines())
         }
         assert found == {"acme": "full", "leeway": "none", "new": "hash"}
+
+
+async def test_a_tenant_of_the_api_gets_an_sql_password_and_another_one(tmp_path: Path) -> None:
+    async with a_desk(tmp_path) as desk:
+        await desk.run(tenants.app, "create", "new")
+        first = await desk.run(tenants.app, "sql-password", "new")
+        again = await desk.run(tenants.app, "sql-password", "new")
+        other = await desk.run(tenants.app, "sql-password", "new", "--rotate")
+
+        kept = SecretsFolder(tmp_path).credentials().sql_passwords
+        assert first.stdout == again.stdout != other.stdout
+        assert kept == {"new": other.stdout.strip()}
+
+
+@pytest.mark.parametrize(("tenant", "error"), [("nobody", NotFound), ("leeway", Denied)])
+async def test_who_is_no_tenant_gets_no_sql_password(
+    tmp_path: Path, tenant: str, error: type[LeewayError]
+) -> None:
+    async with a_desk(tmp_path) as desk:
+        refused = await desk.run(tenants.app, "sql-password", tenant)
+
+        assert isinstance(refused.exception, error)
+        assert SecretsFolder(tmp_path).credentials().sql_passwords == {}
 
 
 async def test_a_refusal_is_the_registrys_own_sentence(tmp_path: Path) -> None:

@@ -47,6 +47,16 @@ async def test_the_first_start_makes_the_files_keys_and_the_operators_key(
     ]
 
 
+async def test_the_tenants_now_are_the_files_and_those_that_it_does_not_keep(
+    installation: Installation,
+) -> None:
+    first = await installation.prepare(CONFIG)
+    second = await installation.prepare(replace(CONFIG, tenants=(TenantConfig("globex"),)))
+
+    assert first.tenants == {"acme", "leeway"}
+    assert second.tenants == {"globex", "leeway"}
+
+
 async def test_what_is_told_lets_every_process_know_the_new_key(installation: Installation) -> None:
     seeded = await installation.prepare(CONFIG)
 

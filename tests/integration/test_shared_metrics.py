@@ -85,7 +85,7 @@ async def test_the_time_of_a_request_is_counted_by_its_template() -> None:
 async def test_questions_in_sql_are_counted(tmp_path: Path) -> None:
     before = counted("/query", "POST", "4xx")
     async with Engine(tmp_path / "store", EngineLimits(1, 1)) as engine:
-        app = SqlInterface(engine, Users("operator", "secret", dict)).app()
+        app = SqlInterface(engine, Users("operator", "secret", dict, dict)).app()
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://sql") as client:
             assert (await client.post("/query", content=b"SELECT 1")).status_code == 401

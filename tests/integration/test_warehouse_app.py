@@ -6,11 +6,16 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
+from leeway_pb.v1.registry_pb2 import RegistryChanged
+
 from services.warehouse.app import build
 from services.warehouse.settings import Settings
 from shared.clickhouse import ClickHouse
 from shared.clock import SystemClock
 from shared.config import Config
+from shared.errors import Invalid
 from shared.lifecycle import ClickHouseAddress, Host, Running
 from shared.live import LiveView
 from shared.log.accounting import books, log_side
@@ -90,9 +95,14 @@ async def test_a_second_start_finds_everything_and_migrates_nothing(tmp_path: Pa
         assert again == applied
 
 
-async def test_a_tenants_password_works_from_the_moment_it_is_kept(tmp_path: Path) -> None:
+async def test_a_live_tenants_password_works_from_the_moment_it_is_kept(tmp_path: Path) -> None:
     async with _a_warehouse(tmp_path) as (host, _):
         SecretsFolder(host.data).remember(Credentials(sql_passwords={"acme": "own"}))
-
         async with ClickHouse(ClickHouseAddress(host.clickhouse.url, "acme", "own")) as tenant:
+            with pytest.raises(Invalid, match="Authentication failed"):
+                await tenant.query("SELECT 1")
+
+            change = RegistryChanged(entity="tenant", entity_id="acme", revision=1, body='{"a": 1}')
+            host.live.apply(change)
+
             assert await tenant.query("SELECT count() AS n FROM leeway.calls_v1") == [{"n": 0}]

@@ -55,6 +55,32 @@ def test_a_sql_password_is_made_once_for_each_user(tmp_path: Path) -> None:
     assert folder.operator_password() == folder.sql_password(folder.operator_user) != made
 
 
+def test_a_new_sql_password_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+    folder = SecretsFolder(tmp_path)
+    before = folder.sql_password("acme")
+
+    made = folder.new_sql_password("acme")
+
+    assert folder.sql_password("acme") == made != before
+
+
+def test_what_is_of_a_tenant_that_is_gone_is_forgotten(tmp_path: Path) -> None:
+    folder = SecretsFolder(tmp_path)
+    folder.remember(
+        Credentials(
+            keys={"acme/web": "1", "gone/web": "2", "leeway/operator": "3"},
+            sql_passwords={"acme": "p", "gone": "q", "leeway": "r"},
+        )
+    )
+
+    folder.forget_all_but(["acme"])
+
+    assert SecretsFolder(tmp_path).credentials() == Credentials(
+        keys={"acme/web": "1", "leeway/operator": "3"},
+        sql_passwords={"acme": "p", "leeway": "r"},
+    )
+
+
 def test_damaged_credentials_are_told_and_not_overwritten(tmp_path: Path) -> None:
     folder = SecretsFolder(tmp_path)
     folder.remember(Credentials(keys={"a/first": "1"}))

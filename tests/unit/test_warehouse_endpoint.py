@@ -112,7 +112,8 @@ def test_a_setting_that_opens_something_is_refused(name: str) -> None:
 
 
 def test_a_wrong_name_and_a_wrong_password_are_told_alike() -> None:
-    users = Users("leeway", "secret", lambda: {"acme": "own", "empty": ""})
+    passwords = {"acme": "own", "empty": ""}
+    users = Users("leeway", "secret", lambda: passwords, lambda: {"acme", "empty", "nobody"})
 
     assert users.authenticate("leeway", "secret") == User("leeway", None)
     assert users.authenticate("acme", "own") == User("acme", "acme")
@@ -122,10 +123,20 @@ def test_a_wrong_name_and_a_wrong_password_are_told_alike() -> None:
 
 
 def test_a_tenant_named_as_the_operators_is_not_one_of_them() -> None:
-    users = Users("leeway", "secret", lambda: {"leeway": "tenant's"})
+    users = Users("leeway", "secret", lambda: {"leeway": "tenant's"}, lambda: {"leeway"})
 
     with pytest.raises(SqlFault):
         users.authenticate("leeway", "tenant's")
+
+
+def test_a_tenant_opens_nothing_when_it_is_no_longer_live() -> None:
+    live = {"acme"}
+    users = Users("leeway", "secret", lambda: {"acme": "own"}, lambda: live)
+
+    assert users.authenticate("acme", "own") == User("acme", "acme")
+    live.clear()
+    with pytest.raises(SqlFault, match="Authentication failed"):
+        users.authenticate("acme", "own")
 
 
 def test_an_engines_message_is_read_without_its_wrapping() -> None:
