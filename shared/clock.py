@@ -68,12 +68,13 @@ class SimulatedClock:
                 waiter.set_result(None)
 
 
-async def pause(clock: Clock, seconds: float, stop: asyncio.Event) -> None:
-    """Wait for `seconds` of the clock, or until `stop` is set."""
-    if stop.is_set():
+async def pause(clock: Clock, seconds: float, *ends: asyncio.Event) -> None:
+    """Wait for `seconds` of the clock, or until one of the events is set."""
+    if any(end.is_set() for end in ends):
         return
-    waits = {asyncio.ensure_future(stop.wait()), asyncio.ensure_future(clock.sleep(seconds))}
-    _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    waits = [clock.sleep(seconds), *(end.wait() for end in ends)]
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
 

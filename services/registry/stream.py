@@ -10,7 +10,7 @@ import structlog
 from leeway_pb.v1.registry_pb2 import RegistryChanged
 
 from services.registry.domain import Revision
-from shared.clock import Clock, micros
+from shared.clock import Clock, micros, pause
 from shared.errors import Unavailable
 from shared.ids import derived_id
 from shared.log.record import Fact, Outbox
@@ -74,7 +74,7 @@ class Publisher:
                 log.warning("registry.publishing_failed", reason=error.message)
                 told = 0
             if told < BATCH:
-                await self._pause(stop)
+                await pause(self._clock, self._interval_seconds, stop, self._woken)
 
     async def publish(self) -> int:
         """Tell the oldest changes once; returns how many. Raises `Unavailable`."""
@@ -89,16 +89,6 @@ class Publisher:
         )
         log.info("registry.published", changes=len(revisions), revision=revisions[-1].revision)
         return len(revisions)
-
-    async def _pause(self, stop: asyncio.Event) -> None:
-        waits = {
-            asyncio.ensure_future(stop.wait()),
-            asyncio.ensure_future(self._woken.wait()),
-            asyncio.ensure_future(self._clock.sleep(self._interval_seconds)),
-        }
-        _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in pending:
-            wait.cancel()
 
 
 def fact_of(revision: Revision, installation_id: str) -> Fact:

@@ -13,7 +13,7 @@ from services.evaluation.evaluators.empty import Empty
 from services.evaluation.evaluators.refusal import Refusal
 from services.evaluation.settings import Settings
 from services.evaluation.stream import EvaluationHandler, interaction_of
-from shared.clock import SimulatedClock, micros
+from shared.clock import SimulatedClock
 from shared.errors import Invalid
 from shared.ids import derived_id
 from shared.log.record import Effect
@@ -23,6 +23,7 @@ from tests.builders import (
     NOW,
     a_fact,
     a_record,
+    a_score,
     an_interaction_completed,
 )
 
@@ -45,20 +46,8 @@ async def test_a_judgement_becomes_a_score_with_a_derived_id() -> None:
     score_id = derived_id("score", INTERACTION_ID, "refusal", "1")
     fact = effect.facts[0]
     assert (fact.topic, fact.key, fact.event_id) == (INTERACTION_SCORED, "acme", score_id)
-    assert InteractionScored.FromString(fact.value) == InteractionScored(
-        score_id=score_id,
-        tenant="acme",
-        project="default",
-        environment="production",
-        interaction_id=INTERACTION_ID,
-        request_model="demo",
-        evaluator="refusal",
-        evaluator_version="1",
-        value=1.0,
-        label="refusal",
-        passed=False,
-        scored_at_us=micros(NOW),
-        started_at_us=micros(NOW) - 1_000_000,
+    assert InteractionScored.FromString(fact.value) == a_score(
+        score_id=score_id, value=1.0, label="refusal", passed=False
     )
 
 
