@@ -1,6 +1,7 @@
 """What the deployment files are checked with: their text as values, and the settings that exist."""
 
 import importlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,18 @@ def documents(path: Path) -> list[Document]:
     """The documents of a YAML file."""
     text = path.read_text(encoding="utf-8")
     return [each for each in YAML(typ="safe").load_all(text) if each is not None]
+
+
+def dashboards() -> dict[str, Document]:
+    """Grafana's dashboards, by the name of the file."""
+    paths = sorted((INFRA / "grafana" / "dashboards").glob("*.json"))
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+
+
+def queries(dashboard: Document, key: str) -> list[str]:
+    """What the panels of a dashboard ask: `expr` of Prometheus, `rawSql` of ClickHouse."""
+    targets = [target for panel in dashboard["panels"] for target in panel["targets"]]
+    return [target[key] for target in targets if key in target]
 
 
 def setting_names() -> frozenset[str]:
