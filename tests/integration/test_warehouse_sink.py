@@ -218,6 +218,44 @@ async def test_every_topic_has_a_table_that_takes_it(tmp_path: Path) -> None:
         assert changes == [{"n": 2}]
 
 
+async def test_superseded_feedback_is_no_longer_current(tmp_path: Path) -> None:
+    def thumb(number: int, label: str, supersedes: str = "", **changes: str) -> FeedbackReceived:
+        told = {"tenant": "acme", "interaction_id": "acme-000001", "kind": "thumbs", **changes}
+        at = ACCEPTED_AT_US - number  # what supersedes counts, whenever it was observed
+        return FeedbackReceived(
+            feedback_id=f"f{number}", label=label, supersedes=supersedes, observed_at_us=at, **told
+        )
+
+    given = [
+        thumb(1, "up"),
+        thumb(2, "down", "f1"),
+        thumb(3, "up", "f2"),
+        thumb(4, "down", interaction_id="acme-000002"),
+        thumb(5, "up", "f3", tenant="beta"),
+    ]
+    async with a_store(tmp_path) as store, store.client() as client:
+        sink = a_sink(client)
+        await sink.handle(interactions(range(3)))
+        await sink.handle(
+            [
+                a_record(fact.SerializeToString(), seq, FEEDBACK_RECEIVED)
+                for seq, fact in enumerate(given, 1)
+            ]
+        )
+
+        current = await client.query(
+            "SELECT feedback_id AS id FROM leeway.feedback_current_v1 ORDER BY id"
+        )
+        calls = await client.query(
+            "SELECT thumb, feedback_count AS n FROM leeway.calls_v1 ORDER BY interaction_id"
+        )
+        told = await client.query("SELECT count() AS n FROM leeway.feedback_v1")
+
+    assert [row["id"] for row in current] == ["f3", "f4", "f5"]
+    assert [(row["thumb"], row["n"]) for row in calls] == [("", 0), ("up", 1), ("down", 1)]
+    assert told == [{"n": 5}]
+
+
 async def test_a_time_outside_the_calendar_is_kept_and_not_poison(tmp_path: Path) -> None:
     async with a_store(tmp_path) as store, store.client() as client:
         mad = an_interaction(1, started_at_us=2**62, ended_at_us=-(2**62))

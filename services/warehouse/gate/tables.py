@@ -9,6 +9,7 @@ VIEWS = frozenset(
         "calls_v1",
         "detections_v1",
         "embeddings_v1",
+        "feedback_current_v1",
         "feedback_v1",
         "interactions_v1",
         "scores_v1",
