@@ -54,8 +54,8 @@ format: dev ## format the code
 	$(BIN)/ruff check --fix .
 
 bench: dev ## the benchmarks that need no data set; each prints last one JSON line
-	$(BIN)/python -m benchmarks.drift_first
-	$(BIN)/python -m benchmarks.serving
+	@code=0; for run in "outbox --seconds 2" "ingest --facts 50000" "serving --repeats 1" drift_first; do \
+	  echo "== $$run"; $(BIN)/python -m benchmarks.$$run || code=1; done; exit $$code
 
 protos: dev ## generate the wire's code
 	@$(MAKE) --no-print-directory protos-into OUT=protos/gen
