@@ -1,11 +1,13 @@
 """The supervisor: opens the ports, starts the processes, restarts what dies, and drains on the way out."""
 
 import asyncio
+import fcntl
 import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +36,21 @@ class Ports:
     def sql_port(self) -> int:
         """The port that ClickHouse's HTTP interface answers on."""
         return int(self.sql.getsockname()[1])
+
+
+@contextmanager
+def sole_owner(data: Path) -> Iterator[None]:
+    """Be the only supervisor of a data folder meanwhile. Raises `Conflict` when there is one."""
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "supervisor.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as busy:
+            raise Conflict(
+                f"Another Leeway runs in {data.absolute()}: "
+                "stop it, or set LEEWAY_DATA to another folder."
+            ) from busy
+        yield
 
 
 def open_ports(installation: Installation) -> Ports:
@@ -74,6 +91,7 @@ class Child:
     services: tuple[str, ...]
     listener: socket.socket | None
     environment: Mapping[str, str]
+    generation: int  # those of a lower one are told to end first
     process: asyncio.subprocess.Process | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -95,6 +113,7 @@ def children(installation: Installation, ports: Ports) -> list[Child]:
             "LEEWAY_WAREHOUSE_LISTEN_FD": str(ports.sql.fileno()),
             "OPENBLAS_NUM_THREADS": "1",  # small matrices: more threads only wait for each other
         },
+        generation=1,
     )
     edges = [
         Child(
@@ -102,6 +121,7 @@ def children(installation: Installation, ports: Ports) -> list[Child]:
             EMBEDDED["edge"],
             ports.http,
             {"LEEWAY_INGEST_GRPC_PORT": str(installation.otlp_port)},
+            generation=0,
         )
         for n in range(installation.edge_workers)
     ]
@@ -109,7 +129,7 @@ def children(installation: Installation, ports: Ports) -> list[Child]:
 
 
 class Supervisor:
-    """Keeps its children alive until it is told to stop; then edges drain first, and `core` last."""
+    """Keeps its children alive until it is told to stop; then they drain, one generation after another."""
 
     def __init__(
         self,
@@ -167,13 +187,15 @@ class Supervisor:
 
     async def _live_once(self, child: Child) -> int:
         ready_read, ready_write = os.pipe()
-        with self._log_path(child).open("ab") as output:
+        log_path = self._log_path(child)
+        # What is not logged: the interpreter's last words. One life's are enough.
+        with log_path.with_suffix(".out").open("wb") as output:
             child.process = await asyncio.create_subprocess_exec(
                 *self._command(child, ready_write),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**os.environ, **child.environment},
+                env={**os.environ, **child.environment, "LEEWAY_LOG_FILE": str(log_path)},
                 pass_fds=self._inherited(ready_write),
                 start_new_session=True,
             )
@@ -206,17 +228,16 @@ class Supervisor:
         return (ready_fd, self._lifeline[0], self._ports.http.fileno(), self._ports.sql.fileno())
 
     def _log_path(self, child: Child) -> Path:
-        folder = self._installation.data / "logs"
+        folder = self._installation.data.absolute() / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{child.name}.log"
 
     async def _drain(self) -> bool:
-        """End the edges, then core, each with its deadline; whether all ended by themselves, cleanly."""
-        edges = [child for child in self._family if child.name != "core"]
-        rest = [child for child in self._family if child.name == "core"]
+        """End each generation, with a deadline; whether all ended by themselves, cleanly."""
         clean = True
-        for generation in (edges, rest):
-            ends = await asyncio.gather(*(self._end(child) for child in generation))
+        for generation in sorted({child.generation for child in self._family}):
+            going = [child for child in self._family if child.generation == generation]
+            ends = await asyncio.gather(*(self._end(child) for child in going))
             clean = clean and all(ends)
         return clean
 

@@ -18,6 +18,10 @@ from shared.errors import Invalid, LeewayError
 from shared.http import error_response, on_client_left, on_leeway_error
 from shared.measured import Measured
 
+# Longer than clients and load balancers keep an idle connection (aiohttp 15 s, most balancers 60 s):
+# who closes first must be the one that knows it sends nothing more.
+KEEP_ALIVE_SECONDS = 75
+
 
 def http_app(routes: Sequence[BaseRoute], ready: Callable[[], bool]) -> Starlette:
     """The routes, with health and readiness, every request counted and every error in one format."""
@@ -59,6 +63,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 date_header=False,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=int(drain_seconds),
             )
         )

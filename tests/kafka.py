@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aiokafka.structs import TopicPartition
 
+from services.local.broker import Broker
 from shared.clock import SystemClock
 from shared.log.consumer import Consumer, ConsumerLimits
 from shared.log.kafka.cluster import Cluster
@@ -21,7 +22,6 @@ from shared.log.kafka.relay import Relay
 from shared.log.outbox import SqliteOutbox
 from shared.log.record import Handler, Record
 from shared.topics import INTERACTION_COMPLETED, Topic
-from tests.brokers import Broker
 from tests.contract.log_suite import LIMITS
 
 RUN_SECONDS = 60

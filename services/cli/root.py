@@ -7,6 +7,7 @@ import typer
 from services.cli import alerts, dlq, doctor, keys, tenants, topics
 from services.cli.certs import certs
 from services.cli.demo.command import demo
+from services.cli.prepare import prepare
 from services.cli.sql import sql
 from services.cli.up import up
 from shared.errors import Invalid, LeewayError
@@ -18,9 +19,10 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(up)
+app.command()(prepare)
 app.command()(sql)
-app.command()(demo)
 app.command()(certs)
+app.command()(demo)
 app.add_typer(doctor.app, name="doctor")
 app.add_typer(topics.app, name="topics")
 app.add_typer(dlq.app, name="dlq")

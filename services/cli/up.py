@@ -1,26 +1,27 @@
 """`leeway up`: everything on this machine, and how to call it."""
 
 import asyncio
+import importlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import SecretStr
 from rich.console import Console
 
+from services.cli.prepare import First, configured, prepare_control
 from services.recipe import Make, own_job
-from services.registry.app import prepare
 from services.registry.settings import Settings as RegistrySettings
 from services.settings import Installation
-from services.supervisor import Ports, Supervisor, children, open_ports
+from services.supervisor import Child, Ports, Supervisor, children, open_ports, sole_owner
 from shared.clock import Clock, SystemClock
 from shared.config import Config
-from shared.config.loader import load_config
-from shared.secrets_folder import Credentials, SecretsFolder
+from shared.secrets_folder import SecretsFolder
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -37,6 +38,18 @@ class Ready:
     pids: Mapping[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class _Launch:
+    """One start: what it is given, and whom it tells."""
+
+    installation: Installation
+    config: Config
+    ports: Ports
+    ready_file: Path | None
+    make: Make | None
+    clock: Clock
+
+
 def up(
     ready_file: Annotated[
         Path | None, typer.Option(help="Write url, keys and pids there as JSON, when ready.")
@@ -46,77 +59,84 @@ def up(
         bool,
         typer.Option("--check", help="Validate the configuration, print the settings, and exit."),
     ] = False,
+    cluster: Annotated[
+        bool,
+        typer.Option(
+            "--cluster",
+            help="A process for each service, with a Kafka and a PostgreSQL of their own.",
+        ),
+    ] = False,
     recipe: Annotated[bool, typer.Option("--recipe", hidden=True)] = False,
 ) -> None:
     """Start Leeway here: the API, the SQL endpoint and every service behind them."""
     installation = Installation()
-    config = load_config(installation.config_path, os.environ)
+    config = configured(installation)
     if check:
         console.print_json(installation.model_dump_json())
         return
-    ports = open_ports(installation)
-    make = Make() if recipe else None
-    with own_job() if make else nullcontext():
-        tenant, api_key = asyncio.run(_prepare(installation, config))
-        code = asyncio.run(_live(installation, ports, tenant, api_key, ready_file, make))
+    live = _live_as_cluster if cluster else _live_embedded
+    with sole_owner(installation.data):
+        make = Make() if recipe else None
+        ports = open_ports(installation)
+        launch = _Launch(installation, config, ports, ready_file, make, SystemClock())
+        with own_job() if make else nullcontext():
+            code = asyncio.run(live(launch))
     raise typer.Exit(code)
 
 
-async def _prepare(installation: Installation, config: Config) -> tuple[str, str]:
-    """Bring the control plane up to date; the first tenant, and its first key."""
-    secrets = SecretsFolder(installation.data)
-    seeded = await prepare(RegistrySettings(), installation.data, config, secrets.pepper())
-    secrets.remember(
-        Credentials(keys={f"{tenant}/{name}": token for tenant, name, token in seeded.keys})
-    )
-    secrets.forget_all_but(seeded.tenants)
-    for tenant in config.tenants:
-        if tenant.sql_password:
-            password = config.secret(tenant.sql_password)
-            secrets.remember(Credentials(sql_passwords={tenant.tenant: password}))
-        else:
-            secrets.sql_password(tenant.tenant)
-    first = config.tenants[0]
-    name = f"{first.tenant}/{first.keys[0].name}" if first.keys else ""
-    return first.tenant, secrets.credentials().keys.get(name, "")
+async def _live_embedded(launch: _Launch) -> int:
+    first = await prepare_control(launch.installation, launch.config, RegistrySettings())
+    return await _live(launch, first, children(launch.installation, launch.ports), {})
+
+
+async def _live_as_cluster(launch: _Launch) -> int:
+    # Only who asks for a cluster waits for Kafka's client to load.
+    local = importlib.import_module("services.local.cluster")
+    async with local.outside(launch.installation, launch.clock) as systems:
+        settings = RegistrySettings(database_url=SecretStr(systems.database_url))
+        first = await prepare_control(launch.installation, launch.config, settings)
+        family = local.members(launch.installation, launch.ports, systems, launch.clock)
+        pids = {"kafka": systems.broker_pid, "postgres": systems.postgres_pid}
+        return await _live(launch, first, family, pids)
 
 
 async def _live(
-    installation: Installation,
-    ports: Ports,
-    tenant: str,
-    api_key: str,
-    ready_file: Path | None,
-    make: Make | None,
+    launch: _Launch, first: First, family: Sequence[Child], others: Mapping[str, int]
 ) -> int:
-    host = "127.0.0.1" if installation.host in {"0.0.0.0", "::"} else installation.host  # noqa: S104
+    """Keep the family alive until told to stop; the exit code."""
     told = False
 
     def on_ready(pids: Mapping[str, int]) -> None:
         nonlocal told
-        ready = Ready(
-            url=f"http://{host}:{ports.http_port}",
-            sql_url=f"http://{host}:{ports.sql_port}",
-            api_key=api_key,
-            sql_user=tenant,
-            sql_password=SecretsFolder(installation.data).sql_password(tenant),
-            pids={"supervisor": os.getpid(), **pids},
-        )
-        if ready_file is not None:
-            _write_whole(ready_file, json.dumps(asdict(ready)))
+        ready = _ready(launch, first, {"supervisor": os.getpid(), **others, **pids})
+        if launch.ready_file is not None:
+            _write_whole(launch.ready_file, json.dumps(asdict(ready)))
         if not told:
-            _tell(ready, installation)
+            _tell(ready, launch.installation)
             told = True
 
-    clock = SystemClock()
-    family = children(installation, ports)
-    supervisor = Supervisor(family, ports, installation, clock, console.print)
-    watch = asyncio.create_task(_stop_after(make, supervisor, clock)) if make else None
+    supervisor = Supervisor(family, launch.ports, launch.installation, launch.clock, console.print)
+    watch = None
+    if launch.make is not None:
+        watch = asyncio.create_task(_stop_after(launch.make, supervisor, launch.clock))
     try:
         return await supervisor.run(on_ready)
     finally:
         if watch is not None:
             watch.cancel()
+
+
+def _ready(launch: _Launch, first: First, pids: Mapping[str, int]) -> Ready:
+    host = launch.installation.host
+    named = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104
+    return Ready(
+        url=f"http://{named}:{launch.ports.http_port}",
+        sql_url=f"http://{named}:{launch.ports.sql_port}",
+        api_key=first.api_key,
+        sql_user=first.tenant,
+        sql_password=SecretsFolder(launch.installation.data).sql_password(first.tenant),
+        pids=pids,
+    )
 
 
 async def _stop_after(make: Make, supervisor: Supervisor, clock: Clock) -> None:

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from services.local.broker import Broker, a_broker
 from services.local.postgres import a_postgres
 from shared.database import sqlite_url
-from tests.brokers import Broker, a_broker
 
 NewDatabase = Callable[[], str]
 

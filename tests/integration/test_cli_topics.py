@@ -9,11 +9,11 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from typer.testing import CliRunner, Result
 
 from services.cli import topics
+from services.local.broker import Broker
 from shared.errors import Conflict, Invalid
 from shared.log.kafka.cluster import Cluster
 from shared.log.kafka.layout import Layout, layouts
 from shared.topics import INTERACTION_COMPLETED, REGISTRY_CHANGED
-from tests.brokers import Broker
 from tests.kafka import make
 
 PATIENCE_SECONDS = 60

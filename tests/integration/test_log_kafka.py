@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from services.local.broker import Broker
 from shared.topics import FEEDBACK_RECEIVED, INTERACTION_COMPLETED, USAGE_RATED
-from tests.brokers import Broker
 from tests.contract.log_suite import LogSuite
 from tests.kafka import GROUPS, KafkaHarness, a_cluster
 

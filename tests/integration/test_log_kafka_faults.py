@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from services.local.broker import Broker
 from shared.clock import SystemClock
 from shared.log.kafka.cluster import Cluster
 from shared.log.kafka.layout import layouts
 from shared.log.kafka.seat import Seat
 from shared.log.record import Effect, Fact, Moved, Position, Record
 from shared.topics import INTERACTION_COMPLETED, USAGE_RATED
-from tests.brokers import Broker
 from tests.contract.log_suite import Collecting, Dying, Surviving, a_fact, gaps
 from tests.kafka import KafkaHarness, a_cluster, make, messages
 from tests.kafka_member import Counting, run_member

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from services.local.broker import Broker
 from shared.clock import SystemClock
 from shared.log.follow import Follower
 from shared.log.kafka.reading import TopicLog
 from shared.topics import REGISTRY_CHANGED
-from tests.brokers import Broker
 from tests.contract.log_suite import a_fact
 from tests.kafka import KafkaHarness, a_cluster
 

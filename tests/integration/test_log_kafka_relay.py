@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from services.local.broker import Broker
 from shared.clock import SimulatedClock, SystemClock, from_micros
 from shared.log.folder import FolderLog
 from shared.log.kafka.relay import RELAY
 from shared.log.outbox import SqliteOutbox
 from shared.log.trim import Trimmer
 from shared.topics import INTERACTION_COMPLETED, INTERACTION_EMBEDDED
-from tests.brokers import Broker
 from tests.contract.log_suite import a_fact
 from tests.kafka import KafkaHarness, a_cluster, messages
 

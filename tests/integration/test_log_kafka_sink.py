@@ -11,6 +11,7 @@ import pytest
 
 from leeway_pb.v1.interaction_pb2 import InteractionCompleted
 
+from services.local.broker import Broker
 from services.warehouse.stream import Sink
 from shared.clickhouse import ProtobufSchema
 from shared.clock import SystemClock
@@ -19,7 +20,6 @@ from shared.log.consumer import Consumer, ConsumerLimits
 from shared.log.kafka.group import KafkaGroup
 from shared.log.record import Fact
 from shared.topics import INTERACTION_COMPLETED
-from tests.brokers import Broker
 from tests.builders import an_interaction_completed
 from tests.kafka import KafkaHarness, a_cluster
 

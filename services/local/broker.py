@@ -1,4 +1,4 @@
-"""A real Kafka broker (one node, KRaft) on loopback, which tests can kill, freeze and start again."""
+"""A Kafka broker (one node, KRaft) on loopback: a plain process that can be killed, frozen and started again."""
 
 import base64
 import signal
@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from tests.kafka_jars import jars, java
+from services.local.kafka_jars import jars, java
+from shared.errors import Unavailable
 
 START_SECONDS = 120
 
@@ -23,24 +24,25 @@ _LOGGING = """<Configuration status="ERROR">
 
 
 class Broker:
-    """A broker with its data in a folder; `servers` is its address, the same after a restart."""
+    """A broker with its data in a folder; `servers` is its address, the same after a restart.
+
+    A folder that had one before is taken up again, at another address.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._port, controller_port = _free_ports(2)
         self.servers = f"127.0.0.1:{self._port}"
         logs = folder / "log"
-        logs.mkdir(parents=True)
+        logs.mkdir(parents=True, exist_ok=True)
         (folder / "log4j2.xml").write_text(_LOGGING)
         (folder / "server.properties").write_text(
             _lines(_properties(self._port, controller_port, logs))
         )
         # What `kafka-storage format` would write, without a second Java for it.
-        (logs / "meta.properties").write_text(
-            _lines(
-                {"version": 1, "cluster.id": _id(), "node.id": 1, "directory.id": _id()},
-            )
-        )
+        identity = {"version": 1, "cluster.id": _id(), "node.id": 1, "directory.id": _id()}
+        if not (logs / "meta.properties").exists():
+            (logs / "meta.properties").write_text(_lines(identity))
 
     def start(self) -> None:
         """Start, and return when the broker answers."""
@@ -49,19 +51,30 @@ class Broker:
         command += [f"-Dlog4j2.configurationFile={self._folder}/log4j2.xml", "-cp", f"{jars()}/*"]
         command += ["kafka.Kafka", str(self._folder / "server.properties")]
         with (self._folder / "broker.log").open("ab") as output:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 (a Java of ours)
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self._folder
             )
         deadline = time.monotonic() + START_SECONDS
         while not _answers(self._port):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
-                raise RuntimeError((self._folder / "broker.log").read_text()[-4000:])
+                told = (self._folder / "broker.log").read_text()[-4000:]
+                raise Unavailable(f"Kafka did not start: {told}")
             time.sleep(0.05)
+
+    @property
+    def pid(self) -> int:
+        """Its process id, since the last start."""
+        return self._process.pid
 
     def kill(self) -> None:
         """SIGKILL: what was acknowledged is there after the next start."""
         self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """SIGTERM: it ends in its own time."""
+        self._process.terminate()
         self._process.wait()
 
     def freeze(self) -> None:

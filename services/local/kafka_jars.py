@@ -36,9 +36,9 @@ def java() -> Path:
 
 
 def jars() -> Path:
-    """The folder of jars, in LEEWAY_TEST_CACHE or the user's cache; the first call fills it."""
-    cache = os.environ.get("LEEWAY_TEST_CACHE") or Path.home() / ".cache" / "leeway-tests"
-    folder = Path(cache) / KAFKA.replace(":", "_")
+    """The folder of jars, in the user's cache; the first call fills it."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "leeway" / KAFKA.replace(":", "_")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -60,7 +60,7 @@ def _fetch(folder: Path) -> None:
     else:
         command = [sys.executable, "-c", _RESOLVE, str(folder), KAFKA, LOGGING]
     home = str(java().parents[1])  # else jgo looks for a Java to download
-    subprocess.run(
+    subprocess.run(  # noqa: S603 (Maven, or this Python)
         command, check=True, timeout=FETCH_SECONDS, env={"JAVA_HOME": home, **os.environ}
     )
 
@@ -75,6 +75,6 @@ def _pom() -> str:
 
     return (
         "<project><modelVersion>4.0.0</modelVersion>"
-        "<groupId>leeway.tests</groupId><artifactId>broker</artifactId><version>1</version>"
+        "<groupId>leeway</groupId><artifactId>broker</artifactId><version>1</version>"
         f"<dependencies>{dependency(KAFKA)}{dependency(LOGGING)}</dependencies></project>"
     )
