@@ -187,13 +187,14 @@ class Consumer:
         fresh: list[Record] = []
         seqs = {source: dict(self._position(source).seqs) for source in ranges}
         for record in records:
-            last = seqs[record.source].get(record.lane, 0)
+            lanes, lane = seqs[record.source], record.lane
+            last = lanes.get(lane, 0)
             if record.seq <= last:
                 DUPLICATES.labels(self.group).inc()
                 continue
             if record.seq > last + 1 and (last or self._position(record.source).next_offset):
                 self._report_gap(record, last)
-            seqs[record.source][record.lane] = record.seq
+            lanes[lane] = record.seq
             if record.headers.get(ONLY_FOR, self.group) == self.group:
                 fresh.append(record)
         return fresh, {source: Position(end, seqs[source]) for source, (_, end) in ranges.items()}
