@@ -14,6 +14,7 @@ RATERS = ("user", "expert", "program")
 MAX_TEXT = 65_536
 MAX_RANKED = 100
 MAX_POSITION = 1_000
+UNIT = (0.0, 1.0)  # the range of a score that names none: a judge's, a probability, a share
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def read_feedback(item: Fields, *, fresh_id: str, now: datetime) -> Feedback:
         session_id=item.text("session_id"),
         name=item.text("name"),
         value=item.number("value"),
-        scale=_scale(item),
+        scale=_scale(item, kind),
         label=item.text("label"),
         text=item.text("text", limit=MAX_TEXT),
         ranking=item.texts("ranking", at_most=MAX_RANKED),
@@ -92,10 +93,11 @@ def read_feedback(item: Fields, *, fresh_id: str, now: datetime) -> Feedback:
     return feedback
 
 
-def _scale(item: Fields) -> tuple[float, float] | None:
+def _scale(item: Fields, kind: str) -> tuple[float, float] | None:
+    """The range in which a value lies; that of a score which has none is `UNIT`."""
     bounds = item.numbers("range", at_most=2)
-    if not bounds:
-        return None
+    if not item.has("range"):
+        return UNIT if kind == "score" else None
     if len(bounds) != 2 or not bounds[0] < bounds[1]:
         item.fault("range", "expected [lowest, highest] with lowest < highest")
         return None
@@ -135,8 +137,12 @@ def _check_score(feedback: Feedback, item: Fields) -> None:
     if not item.has("value"):
         item.fault("value", "is required")
     low, high = feedback.scale or (-math.inf, math.inf)
-    if feedback.value is not None and not low <= feedback.value <= high:
-        item.fault("value", f"expected a number from {low:g} to {high:g}, got {feedback.value:g}")
+    if feedback.value is None or low <= feedback.value <= high:
+        return
+    if not item.has("range"):
+        item.fault("range", f"is required for a value outside of 0 to 1, got {feedback.value:g}")
+        return
+    item.fault("value", f"expected a number from {low:g} to {high:g}, got {feedback.value:g}")
 
 
 def _check_text(feedback: Feedback, item: Fields) -> None:

@@ -219,18 +219,24 @@ async def test_every_topic_has_a_table_that_takes_it(tmp_path: Path) -> None:
 
 
 async def test_superseded_feedback_is_no_longer_current(tmp_path: Path) -> None:
-    def thumb(number: int, label: str, supersedes: str = "", **changes: str) -> FeedbackReceived:
-        told = {"tenant": "acme", "interaction_id": "acme-000001", "kind": "thumbs", **changes}
-        at = ACCEPTED_AT_US - number  # what supersedes counts, whenever it was observed
+    def thumb(
+        number: int, label: str, supersedes: str = "", *, tenant: str = "acme", about: int = 1
+    ) -> FeedbackReceived:
         return FeedbackReceived(
-            feedback_id=f"f{number}", label=label, supersedes=supersedes, observed_at_us=at, **told
+            feedback_id=f"f{number}",
+            tenant=tenant,
+            interaction_id=f"{tenant}-{about:06}",
+            kind="thumbs",
+            label=label,
+            supersedes=supersedes,
+            observed_at_us=ACCEPTED_AT_US - number,  # what supersedes stands, whenever it was seen
         )
 
     given = [
         thumb(1, "up"),
         thumb(2, "down", "f1"),
         thumb(3, "up", "f2"),
-        thumb(4, "down", interaction_id="acme-000002"),
+        thumb(4, "down", about=2),
         thumb(5, "up", "f3", tenant="beta"),
     ]
     async with a_store(tmp_path) as store, store.client() as client:

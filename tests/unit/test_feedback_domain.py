@@ -121,6 +121,22 @@ def test_every_field_reaches_the_fact() -> None:
     )
 
 
+@pytest.mark.parametrize("value", [0, 0.25, 1])
+def test_a_score_from_0_to_1_needs_no_range(value: float) -> None:
+    message, faults = read(SCORE | {"value": value, "range": None})
+
+    assert faults == []
+    assert (message.value, message.range_min, message.range_max) == (value, 0.0, 1.0)
+    assert message.HasField("range_min")
+
+
+def test_only_a_score_has_a_range_that_goes_without_saying() -> None:
+    message, faults = read(OUTCOME | {"value": 0.5})
+
+    assert faults == []
+    assert not message.HasField("range_min")
+
+
 def test_feedback_is_observed_now_when_it_says_nothing_else() -> None:
     message, _ = read(THUMB)
 
@@ -146,6 +162,8 @@ def test_feedback_is_observed_now_when_it_says_nothing_else() -> None:
         (SCORE | {"value": True}, "value: expected a number, got a boolean"),
         (SCORE | {"range": [5, 1]}, "range: expected [lowest, highest] with lowest < highest"),
         (SCORE | {"range": [1]}, "range: expected [lowest, highest] with lowest < highest"),
+        (SCORE | {"range": []}, "range: expected [lowest, highest] with lowest < highest"),
+        (SCORE | {"range": None}, "range: is required for a value outside of 0 to 1, got 4"),
         (COMMENT | {"text": " "}, "text: is required"),
         (COMMENT | {"text": None}, "text: is required"),
         (CORRECTION | {"text": "x" * 65_537}, "text: is longer than 65536 characters"),

@@ -110,7 +110,7 @@ class Signals(ABC):
         range: Sequence[float] | None = None,  # noqa: A002 - the wire's word
         **more: Unpack[Details],
     ) -> str:
-        """A named number, within the range `(lowest, highest)` where it has one."""
+        """A named number within `range`, (lowest, highest); without one it must lie from 0 to 1."""
         return self.feedback(
             interaction_id, kind="score", name=name, value=value, range=range, **more
         )
