@@ -6,11 +6,17 @@ from itertools import takewhile
 
 import numpy as np
 
-from services.drift.detectors.catalogue import new_detector
+from services.drift.detectors.catalogue import EMBEDDING, new_detector
 from services.drift.detectors.detector import Detection, Detector, Floats
 from services.drift.detectors.embedding.calibration import Effort
 from services.drift.trail import Label, Trail
 from shared.errors import Invalid
+
+# What part of a model's false alarms each of its streams may raise, by the union bound (Bonferroni): of
+# what there is to see in a call, its input may raise half, and each number that is said of it (that it
+# failed, a score, a thumb, a rating) a twentieth. At most ten numbers a call are within the whole.
+SHARE_OF_INPUTS = 0.5
+SHARE_OF_NUMBERS = 0.05
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -22,6 +28,11 @@ class StreamKey:
     environment: str
     feature: str  # embedding | <what>_rate | score:<name> | rating:<name>
     variant: str = ""
+
+    @property
+    def share(self) -> float:
+        """What part of the model's false alarms the stream may raise."""
+        return SHARE_OF_INPUTS if self.feature == EMBEDDING else SHARE_OF_NUMBERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +55,8 @@ class Observation:
 class Policy:
     """How streams live.
 
-    After an alarm the detector starts afresh, and alarms within `cooldown` rows are not told. One that
+    `target_run_length` is how many calls of a model lie between two false alarms on average, of all its
+    streams together. After an alarm the detector starts afresh, and alarms within `cooldown` rows are not told. One that
     comes later, but within twice that, says that the shift goes on. After `relearn_after` of those in a
     row (0: never) the stream takes what it sees for normal and learns a new reference.
     """
@@ -59,7 +71,11 @@ class Policy:
 
     def reference_rows(self, key: StreamKey) -> int:
         """How many rows a stream learns from."""
-        return self.reference_size if key.feature == "embedding" else self.quality_reference_size
+        return self.reference_size if key.feature == EMBEDDING else self.quality_reference_size
+
+    def run_length(self, key: StreamKey) -> float:
+        """How many rows of a stream lie between two false alarms of its own on average."""
+        return self.target_run_length / key.share
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +88,11 @@ class Finding:
     changed_at_us: int
     examples: tuple[Label, ...]
     continuing: bool
+
+    @property
+    def model_run_length(self) -> float:
+        """How many calls lie between two false alarms of the model's streams together on average."""
+        return self.detection.target_run_length * self.observation.key.share
 
 
 @dataclass(slots=True)
@@ -123,7 +144,7 @@ class Stream:
     def _fit(self) -> None:
         detector = new_detector(self.key.feature, self.policy.seed, self.policy.effort)
         try:
-            detector.fit(np.array(self.reference)).calibrate(self.policy.target_run_length)
+            detector.fit(np.array(self.reference)).calibrate(self.policy.run_length(self.key))
         except Invalid as unfit:
             self._drop(unfit.message)
         else:

@@ -13,7 +13,7 @@ class Settings(ServiceSettings):
 
     reference_size: int = Field(default=400, ge=60, le=5000)
     quality_reference_size: int = Field(default=300, ge=20, le=100_000)
-    target_run_length: float = Field(default=10_000, ge=100)
+    target_run_length: float = Field(default=10_000, ge=100)  # calls of a model, all its streams
     cooldown_observations: int = Field(default=500, ge=1)
     relearn_after_repeats: int = Field(default=0, ge=0)  # 0: never take a lasting shift for normal
     resident_streams: int = Field(default=200, ge=1)

@@ -197,6 +197,7 @@ def _detected_fact(finding: Finding, now_us: int) -> Fact:
         statistic=found.statistic,
         threshold=found.threshold,
         target_run_length=found.target_run_length,
+        model_run_length=finding.model_run_length,
         reference_size=found.reference_size,
         window_size=found.window,
         change_at_us=finding.changed_at_us,

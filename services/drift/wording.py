@@ -12,9 +12,9 @@ _NAMES = {
 
 
 def summary(finding: Finding) -> str:
-    """What changed, by how much, and an example where there is one to quote."""
+    """What changed, by how much, an example where there is one to quote, and how often chance says so."""
     begin = "Still so: " if finding.continuing else ""
-    return begin + _claim(finding) + _example(finding) + "."
+    return begin + _claim(finding) + _example(finding) + _chance(finding) + "."
 
 
 def _claim(finding: Finding) -> str:
@@ -63,3 +63,7 @@ def _example(finding: Finding) -> str:
     if len(quote) > _LONGEST_QUOTE:
         quote = quote[: _LONGEST_QUOTE - 1].rstrip() + "…"
     return f'; e.g. "{quote}"'
+
+
+def _chance(finding: Finding) -> str:
+    return f"; false alarms of this model: 1 in {finding.model_run_length:,.0f} calls"

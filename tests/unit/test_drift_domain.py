@@ -1,6 +1,7 @@
 """The life of a stream: learning, watching, holding its tongue, saying that it goes on, learning anew."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def test_a_stream_watches_from_the_row_after_its_reference() -> None:
 
     found = stream.observe(rows(QUIET * 10 + [1.0] * 20))
 
-    assert [finding.observation.event_id for finding in found] == ["event-105"]
+    assert [finding.observation.event_id for finding in found] == ["event-107"]
     assert found[0].detection.reference_size == 100
 
 
@@ -68,7 +69,7 @@ def test_a_lasting_shift_is_told_again_only_after_the_cooldown_and_as_continuing
     found = stream.observe(rows(QUIET * 10 + [1.0] * 120))
 
     numbers = [int(f.observation.event_id.removeprefix("event-")) for f in found]
-    assert numbers == [105, 159, 213]
+    assert numbers == [107, 163, 219]
     assert [f.continuing for f in found] == [False, True, True]
 
 
@@ -88,6 +89,29 @@ def test_a_stream_told_to_relearn_takes_a_lasting_shift_for_normal() -> None:
 
     assert [f.continuing for f in found] == [False, True]
     assert stream.turns == 3
+
+
+def test_a_models_streams_share_its_false_alarms() -> None:
+    ten = [
+        *("error_rate", "refusal_rate", "thumbs_down_rate", "rating:stars", "score:empty"),
+        *("score:json_valid", "score:language_switch", "score:length", "score:pii_seen"),
+        "score:toxicity",
+    ]
+    keys = [VECTORS, *(replace(KEY, feature=feature) for feature in ten)]
+
+    false_alarms_per_call = sum(1 / POLICY.run_length(key) for key in keys)
+
+    assert false_alarms_per_call == pytest.approx(1 / POLICY.target_run_length)
+    assert (POLICY.run_length(VECTORS), POLICY.run_length(KEY)) == (2_000, 20_000)
+
+
+def test_a_finding_says_how_often_its_stream_and_its_model_cry_wolf() -> None:
+    stream = Stream(KEY, POLICY)
+
+    found = stream.observe(rows(QUIET * 10 + [1.0] * 20))
+
+    assert found[0].detection.target_run_length == 20_000
+    assert found[0].model_run_length == 1_000
 
 
 @pytest.mark.parametrize(
@@ -152,16 +176,19 @@ def test_the_change_is_dated_by_the_row_it_began_with() -> None:
 
     found = stream.observe(rows(QUIET * 10 + [1.0] * 20))
 
-    assert found[0].detection.change_ago == 5
+    assert found[0].detection.change_ago == 7
     assert found[0].changed_at_us == 100_000
 
 
 def test_a_rate_is_told_in_a_sentence() -> None:
     stream = Stream(KEY, POLICY)
 
-    found = stream.observe(rows(QUIET * 10 + [1.0] * 60))
+    found = stream.observe(rows(QUIET * 10 + [1.0] * 80))
 
-    assert summary(found[0]) == ("Refusals rose from 10.0% to 100.0% over the last 6 observations.")
+    assert summary(found[0]) == (
+        "Refusals rose from 10.0% to 100.0% over the last 8 observations;"
+        " false alarms of this model: 1 in 1,000 calls."
+    )
     assert summary(found[1]).startswith("Still so: Refusals rose from 10.0%")
 
 

@@ -115,6 +115,7 @@ async def test_a_new_kind_of_input_is_told_with_an_example() -> None:
     assert "zebra" in found[0].summary
     assert found[0].summary.startswith("New kind of input: ")
     assert found[0].detected_at_us == micros(NOW)
+    assert (found[0].target_run_length, found[0].model_run_length) == (1000, 500)
     evidence = json.loads(found[0].evidence)
     assert evidence["continuing"] is False
     assert evidence["examples"][0]["interaction_id"] == found[0].interaction_ids[0]

@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class DriftDetected(_message.Message):
-    __slots__ = ("detection_id", "tenant", "project", "environment", "request_model", "feature", "detector", "statistic", "threshold", "target_run_length", "reference_size", "window_size", "change_at_us", "detected_at_us", "direction", "summary", "evidence", "interaction_ids", "_producer", "_epoch", "_seq", "_partition", "_offset", "_accepted_at_us")
+    __slots__ = ("detection_id", "tenant", "project", "environment", "request_model", "feature", "detector", "statistic", "threshold", "target_run_length", "reference_size", "window_size", "change_at_us", "detected_at_us", "direction", "summary", "evidence", "interaction_ids", "model_run_length", "_producer", "_epoch", "_seq", "_partition", "_offset", "_accepted_at_us")
     DETECTION_ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     PROJECT_FIELD_NUMBER: _ClassVar[int]
@@ -26,6 +26,7 @@ class DriftDetected(_message.Message):
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     INTERACTION_IDS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_RUN_LENGTH_FIELD_NUMBER: _ClassVar[int]
     _PRODUCER_FIELD_NUMBER: _ClassVar[int]
     _EPOCH_FIELD_NUMBER: _ClassVar[int]
     _SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -50,10 +51,11 @@ class DriftDetected(_message.Message):
     summary: str
     evidence: str
     interaction_ids: _containers.RepeatedScalarFieldContainer[str]
+    model_run_length: float
     _producer: str
     _epoch: str
     _seq: int
     _partition: int
     _offset: int
     _accepted_at_us: int
-    def __init__(self, detection_id: _Optional[str] = ..., tenant: _Optional[str] = ..., project: _Optional[str] = ..., environment: _Optional[str] = ..., request_model: _Optional[str] = ..., feature: _Optional[str] = ..., detector: _Optional[str] = ..., statistic: _Optional[float] = ..., threshold: _Optional[float] = ..., target_run_length: _Optional[float] = ..., reference_size: _Optional[int] = ..., window_size: _Optional[int] = ..., change_at_us: _Optional[int] = ..., detected_at_us: _Optional[int] = ..., direction: _Optional[str] = ..., summary: _Optional[str] = ..., evidence: _Optional[str] = ..., interaction_ids: _Optional[_Iterable[str]] = ..., _producer: _Optional[str] = ..., _epoch: _Optional[str] = ..., _seq: _Optional[int] = ..., _partition: _Optional[int] = ..., _offset: _Optional[int] = ..., _accepted_at_us: _Optional[int] = ...) -> None: ...
+    def __init__(self, detection_id: _Optional[str] = ..., tenant: _Optional[str] = ..., project: _Optional[str] = ..., environment: _Optional[str] = ..., request_model: _Optional[str] = ..., feature: _Optional[str] = ..., detector: _Optional[str] = ..., statistic: _Optional[float] = ..., threshold: _Optional[float] = ..., target_run_length: _Optional[float] = ..., reference_size: _Optional[int] = ..., window_size: _Optional[int] = ..., change_at_us: _Optional[int] = ..., detected_at_us: _Optional[int] = ..., direction: _Optional[str] = ..., summary: _Optional[str] = ..., evidence: _Optional[str] = ..., interaction_ids: _Optional[_Iterable[str]] = ..., model_run_length: _Optional[float] = ..., _producer: _Optional[str] = ..., _epoch: _Optional[str] = ..., _seq: _Optional[int] = ..., _partition: _Optional[int] = ..., _offset: _Optional[int] = ..., _accepted_at_us: _Optional[int] = ...) -> None: ...
