@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-START_SECONDS = 60
+START_SECONDS = 120
 
 
 @dataclass
@@ -52,8 +52,8 @@ def stack_environment(folder: Path) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def a_stack(folder: Path, **settings: str) -> AsyncIterator[Stack]:
-    """`leeway up`, with more settings of its environment."""
+async def a_stack(folder: Path, *words: str, **settings: str) -> AsyncIterator[Stack]:
+    """`leeway up`, with more words, and with more settings of its environment."""
     ready_file = folder / "ready.json"
     ready_file.unlink(missing_ok=True)
     process = await asyncio.create_subprocess_exec(
@@ -61,6 +61,7 @@ async def a_stack(folder: Path, **settings: str) -> AsyncIterator[Stack]:
         "-m",
         "services.cli",
         "up",
+        *words,
         "--ready-file",
         str(ready_file),
         env={**stack_environment(folder), **settings},
@@ -69,6 +70,7 @@ async def a_stack(folder: Path, **settings: str) -> AsyncIterator[Stack]:
     try:
         async with asyncio.timeout(START_SECONDS):
             while not ready_file.exists():
+                assert process.returncode is None, "`leeway up` ended: see what it said above"
                 await asyncio.sleep(0.05)
         yield Stack(folder, process, json.loads(ready_file.read_text()))
     finally:

@@ -10,10 +10,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from services.cluster import cluster_of
 from services.settings import Installation
 from shared.clickhouse import ClickHouse
 from shared.lifecycle import ClickHouseAddress
-from shared.log.accounting import Cell, Entry, books, log_side
+from shared.log.accounting import Cell, Entry, LogSide, books, log_side
+from shared.log.file import STORING_GROUP
+from shared.log.kafka.books import cluster_side
 from shared.secrets_folder import SecretsFolder
 
 TRIES = 20
@@ -52,12 +55,20 @@ async def _settled(installation: Installation, address: ClickHouseAddress) -> li
     """The books once they stand still: while facts move, the two sides are read at two moments."""
     async with ClickHouse(address) as clickhouse:
         for _ in range(TRIES):
-            log = await asyncio.to_thread(log_side, installation.log_folder)
+            log = await _log(installation)
             entries = books(log, await _stored(clickhouse))
             if not any(entry.missing or entry.in_flight for entry in entries):
                 return entries
             await asyncio.sleep(PAUSE_SECONDS)
         return entries
+
+
+async def _log(installation: Installation) -> LogSide:
+    cluster = cluster_of(installation)
+    if cluster is None:
+        return await asyncio.to_thread(log_side, installation.log_folder)
+    folders = [installation.log_folder, *installation.data.glob("processes/*/log")]
+    return await cluster_side(cluster, folders, STORING_GROUP)
 
 
 async def _stored(clickhouse: ClickHouse) -> Mapping[Cell, int]:

@@ -15,6 +15,7 @@ from services.local.kafka_jars import jars, java
 from shared.errors import Unavailable
 
 START_SECONDS = 120
+ADDRESS = "address"  # the file that says where it answers, from its start to its stop
 
 _LOGGING = """<Configuration status="ERROR">
   <Appenders><Console name="out"><PatternLayout pattern="%d %p %m (%c)%n"/></Console></Appenders>
@@ -61,6 +62,7 @@ class Broker:
                 told = (self._folder / "broker.log").read_text()[-4000:]
                 raise Unavailable(f"Kafka did not start: {told}")
             time.sleep(0.05)
+        (self._folder / ADDRESS).write_text(self.servers)
 
     @property
     def pid(self) -> int:
@@ -74,6 +76,7 @@ class Broker:
 
     def stop(self) -> None:
         """SIGTERM: it ends in its own time."""
+        (self._folder / ADDRESS).unlink()
         self._process.terminate()
         self._process.wait()
 

@@ -56,9 +56,9 @@ def log_side(folder: Path, group: str = "warehouse") -> LogSide:
         for reader in readers:
             passed.update(reader.positions().get(group, {}))
         return LogSide(
-            accepted=_sum(row for reader in readers for row in reader.counts("accepted")),
-            quarantined=_sum(row for reader in readers for row in reader.counts("quarantined")),
-            in_flight=_sum(
+            accepted=summed(row for reader in readers for row in reader.counts("accepted")),
+            quarantined=summed(row for reader in readers for row in reader.counts("quarantined")),
+            in_flight=summed(
                 row for reader in readers for row in reader.beyond(passed.get(reader.source, 0))
             ),
         )
@@ -83,7 +83,8 @@ def books(log: LogSide, stored: Mapping[Cell, int]) -> list[Entry]:
     ]
 
 
-def _sum(rows: Iterable[tuple[str, str, int, int]]) -> Counter[Cell]:
+def summed(rows: Iterable[tuple[str, str, int, int]]) -> Counter[Cell]:
+    """Rows of (topic, tenant, minute, n), added up; those of topics that are not counted are left out."""
     counts: Counter[Cell] = Counter()
     for topic, tenant, minute, n in rows:
         if topic in COUNTED:

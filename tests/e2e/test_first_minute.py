@@ -4,10 +4,13 @@ import asyncio
 import json
 import os
 import signal
+import tempfile
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
 import aiohttp
+import pytest
 from openai import AsyncOpenAI
 
 from tests.stack import Stack, a_stack
@@ -62,8 +65,19 @@ async def call(stack: Stack, *, stream: bool = False) -> tuple[str, str]:
         return raw.headers["x-leeway-interaction-id"], raw.headers.get("x-leeway-cost-usd", "")
 
 
-async def test_a_call_is_recorded_priced_and_queryable(tmp_path: Path) -> None:
-    async with a_stack(tmp_path) as stack:
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that PostgreSQL's user may enter too, where the tests run as root."""
+    with tempfile.TemporaryDirectory(prefix="leeway-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.mark.parametrize("words", [(), ("--cluster",)], ids=["embedded", "cluster"])
+async def test_a_call_is_recorded_priced_and_queryable(
+    folder: Path, words: tuple[str, ...]
+) -> None:
+    async with a_stack(folder, *words) as stack:
         ready = stack.ready
         (first, cost), (second, _) = await call(stack), await call(stack, stream=True)
         async with (
@@ -89,10 +103,17 @@ async def test_a_call_is_recorded_priced_and_queryable(tmp_path: Path) -> None:
     assert exit_code == 0
 
 
-async def test_a_killed_process_comes_back_and_nothing_accepted_is_lost(tmp_path: Path) -> None:
-    async with a_stack(tmp_path) as stack:
+@pytest.mark.parametrize(
+    ("words", "killed"),
+    [((), ("core", "edge-0")), (("--cluster",), ("warehouse", "billing", "edge"))],
+    ids=["embedded", "cluster"],
+)
+async def test_a_killed_process_comes_back_and_nothing_accepted_is_lost(
+    folder: Path, words: tuple[str, ...], killed: tuple[str, ...]
+) -> None:
+    async with a_stack(folder, *words) as stack:
         accepted = [(await call(stack))[0] for _ in range(5)]
-        for name in ("core", "edge-0"):
+        for name in killed:
             os.kill(stack.ready["pids"][name], signal.SIGKILL)
         accepted += [(await call(stack))[0] for _ in range(5)]
 

@@ -1,6 +1,6 @@
 """Reading parts of topics outside any group: ranges of partitions, and whole topics as they grow."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -31,8 +31,18 @@ async def read_spans(
     cluster: Cluster, spans: Mapping[TopicPartition, Span]
 ) -> list[ConsumerRecord]:
     """The messages of some parts of partitions that are there now, by partition, in their order."""
+    found: dict[TopicPartition, list[ConsumerRecord]] = {place: [] for place in spans}
+    async for place, messages in read_batches(cluster, spans):
+        found[place] += messages
+    return [message for place in sorted(found) for message in found[place]]
+
+
+async def read_batches(
+    cluster: Cluster, spans: Mapping[TopicPartition, Span]
+) -> AsyncIterator[tuple[TopicPartition, list[ConsumerRecord]]]:
+    """The same as they come: messages of one partition after another's, each partition's in order."""
     if not spans:
-        return []
+        return
     consumer = cluster.reader()
     consumer.assign([*spans])
     await consumer.start()
@@ -42,12 +52,10 @@ async def read_spans(
         for place, span in spans.items():
             consumer.seek(place, starts[place] if span.start is None else span.start)
             ends[place] = ends[place] if span.end is None else min(ends[place], span.end)
-        found: dict[TopicPartition, list[ConsumerRecord]] = {place: [] for place in spans}
         open_ = set(spans)
         while open_ := {p for p in open_ if await consumer.position(p) < ends[p]}:
             for place, messages in (await consumer.getmany(*open_, timeout_ms=WAIT_MS)).items():
-                found[place] += (m for m in messages if m.offset < ends[place])
-        return [message for place in sorted(found) for message in found[place]]
+                yield place, [m for m in messages if m.offset < ends[place]]
     finally:
         await consumer.stop()
 

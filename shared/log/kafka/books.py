@@ -1,0 +1,114 @@
+"""The log's side of the books in a cluster: what outboxes and Kafka hold, per topic, tenant and minute."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+
+from shared.errors import Rejected, Unavailable
+from shared.log.accounting import COUNTED, Cell, LogSide, summed
+from shared.log.file import MINUTE_US
+from shared.log.folder import FolderLog
+from shared.log.kafka.cluster import Cluster
+from shared.log.kafka.message import record_of
+from shared.log.kafka.reading import Span, read_batches
+from shared.log.kafka.relay import RELAY
+from shared.log.reader import OutboxReader
+from shared.log.record import ONLY_FOR, Record
+from shared.topics import ALL
+
+
+async def cluster_side(cluster: Cluster, outboxes: Sequence[Path], group: str) -> LogSide:
+    """Read the folders of outboxes that lie here, and all of Kafka's counted topics, from end to end.
+
+    What an outbox accepted it counted itself; what groups and outboxes elsewhere made is counted in
+    Kafka, each place in a lane once. What the relay or the storing group has not passed is in flight.
+    Raises `Unavailable`.
+    """
+    logs = [FolderLog(folder) for folder in outboxes]
+    try:
+        readers = [reader for log in logs for reader in log.readers()]
+        here = frozenset(reader.producer for reader in readers)
+        try:
+            accepted, in_flight = await _facts(cluster, group, here)
+            quarantined = await _letters(cluster, group)
+        except KafkaError as error:
+            raise Unavailable(f"Kafka cannot be read: {error!r}.") from error
+        counted = summed(row for reader in readers for row in reader.counts("accepted"))
+        return LogSide(
+            accepted=accepted + counted,
+            quarantined=quarantined,
+            in_flight=in_flight + summed(_waiting(readers)),
+        )
+    finally:
+        for log in logs:
+            log.close()
+
+
+def _waiting(readers: Sequence[OutboxReader]) -> Iterable[tuple[str, str, int, int]]:
+    passed: dict[str, int] = {}
+    for reader in readers:
+        for source, offset in reader.positions().get(RELAY, {}).items():
+            passed[source] = max(passed.get(source, 0), offset)
+    return (row for reader in readers for row in reader.beyond(passed.get(reader.source, 0)))
+
+
+async def _facts(
+    cluster: Cluster, group: str, here: frozenset[str]
+) -> tuple[Counter[Cell], Counter[Cell]]:
+    """What was accepted elsewhere, and what the group has not passed."""
+    names = {cluster.topic(t.name): t.name for t in ALL if t.name in COUNTED}
+    partitions = {t.name: t.partitions for t in ALL}
+    places = [TopicPartition(k, p) for k, name in names.items() for p in range(partitions[name])]
+    passed = await _passed(cluster, group)
+    accepted, in_flight = Counter[Cell](), Counter[Cell]()
+    seqs: dict[str, int] = {}
+    async for record, place in _records(cluster, dict.fromkeys(places, Span()), names):
+        if record.headers.get(ONLY_FOR, group) != group or record.seq <= seqs.get(record.lane, 0):
+            continue
+        seqs[record.lane] = record.seq
+        if record.producer not in here:
+            accepted[_cell(record, record.topic)] += 1
+        if record.offset >= passed.get(place, 0):
+            in_flight[_cell(record, record.topic)] += 1
+    return accepted, in_flight
+
+
+async def _letters(cluster: Cluster, group: str) -> Counter[Cell]:
+    names = {cluster.topic(t.dead_letters): t.name for t in ALL if t.name in COUNTED}
+    partitions = {t.name: t.partitions for t in ALL}
+    places = [TopicPartition(k, p) for k, name in names.items() for p in range(partitions[name])]
+    letters = Counter[Cell]()
+    async for record, _ in _records(cluster, dict.fromkeys(places, Span()), names):
+        if record.headers.get("group") == group:
+            letters[_cell(record, record.topic)] += 1
+    return letters
+
+
+async def _records(
+    cluster: Cluster, spans: Mapping[TopicPartition, Span], names: Mapping[str, str]
+) -> AsyncIterator[tuple[Record, TopicPartition]]:
+    """The records that are there now; a stray message is no fact of anybody's."""
+    async for place, messages in read_batches(cluster, spans):
+        for message in messages:
+            try:
+                yield record_of(message, names[message.topic], ""), place
+            except Rejected:
+                continue
+
+
+async def _passed(cluster: Cluster, group: str) -> dict[TopicPartition, int]:
+    admin = cluster.admin()
+    await admin.start()
+    try:
+        offsets: Mapping[TopicPartition, OffsetAndMetadata]
+        offsets = await admin.list_consumer_group_offsets(cluster.prefix + group)
+        return {place: found.offset for place, found in offsets.items()}
+    finally:
+        await admin.close()
+
+
+def _cell(record: Record, topic: str) -> Cell:
+    return topic, record.key, record.accepted_at_us // MINUTE_US
