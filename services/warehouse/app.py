@@ -35,15 +35,22 @@ def build(settings: Settings, host: Host) -> App:
             resources=(clickhouse, _migrated(settings, clickhouse)),
             tasks=[consumer.run],
         )
-    engine = Engine(
-        host.data / "warehouse" / "store", EngineLimits(settings.readers, settings.writers)
-    )
+    engine = Engine(host.data / "warehouse" / "store", _engine_limits(settings))
     listener = Listener(SqlInterface(engine, _users(host)).app(), _socket(settings))
     return App(
         "warehouse",
         resources=(engine, _migrated(settings, engine), listener, clickhouse),
         tasks=[consumer.run],
         ready=lambda: engine.ready,
+    )
+
+
+def _engine_limits(settings: Settings) -> EngineLimits:
+    return EngineLimits(
+        readers=settings.readers,
+        writers=settings.writers,
+        memory_bytes=settings.memory_bytes,
+        memory_share=settings.memory_share,
     )
 
 

@@ -31,6 +31,10 @@ from shared.ids import new_id
 
 log = structlog.get_logger()
 
+_ABOUT = """
+SELECT version() AS version, timezone() AS timezone,
+    (SELECT value FROM system.server_settings WHERE name = 'max_server_memory_usage') AS memory_bytes
+"""
 _SETTING_NAME = re.compile(r"[a-z][a-z0-9_]*")
 # Formats of chDB's own that are Python objects and not bytes.
 _OBJECT_FORMATS = frozenset({"arrowtable", "dataframe", "datastore"})
@@ -78,11 +82,18 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
-    """How much runs at once. Readers and writers have threads of their own: a report cannot stop the sink."""
+    """How much runs at once, and in how much memory. Readers and writers have threads of their own: a report
+    cannot stop the sink.
+
+    All statements together have `memory_bytes`, or `memory_share` of the machine's where that is less. One
+    that would take more is ended: what the sink inserts is tried again.
+    """
 
     readers: int = 4
     writers: int = 4
     waiting: int = 64
+    memory_bytes: int = 4 * 1024**3
+    memory_share: float = 0.5
 
 
 class Engine:
@@ -102,6 +113,7 @@ class Engine:
         self._keeper: Any = None
         self.version = ""
         self.timezone = ""
+        self.memory_bytes = 0  # of all statements together, on this machine
 
     async def __aenter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -109,9 +121,10 @@ class Engine:
         self._blocks.mkdir()
         for block in await asyncio.to_thread(forget_unkept, self._folder):
             log.warning("warehouse.block_cut_off", block=block)
-        self._keeper = await asyncio.to_thread(chdb.connect, str(self._folder))
-        about = await self.query("SELECT version() AS version, timezone() AS timezone")
-        self.version, self.timezone = about[0]["version"], about[0]["timezone"]
+        self._keeper = await asyncio.to_thread(chdb.connect, self._bounded_place())
+        [about] = await self.query(_ABOUT)
+        self.version, self.timezone = about["version"], about["timezone"]
+        self.memory_bytes = int(about["memory_bytes"])
         return self
 
     async def __aexit__(
@@ -123,6 +136,14 @@ class Engine:
         await asyncio.gather(self._readers.close(), self._writers.close())
         await asyncio.to_thread(self._keeper.close)
         self._keeper = None
+
+    def _bounded_place(self) -> str:
+        """The folder, with the settings of a server: the first connection makes them, for all others."""
+        limits = self.limits
+        return (
+            f"{self._folder}?max_server_memory_usage={limits.memory_bytes}"
+            f"&max_server_memory_usage_to_ram_ratio={limits.memory_share}"
+        )
 
     @property
     def ready(self) -> bool:

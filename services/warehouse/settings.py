@@ -26,5 +26,7 @@ class Settings(ServiceSettings):
     protos: Path = Path(__file__).parents[2] / "protos" / "leeway_pb" / "v1"
     readers: int = Field(default=4, ge=1, le=64)
     writers: int = Field(default=4, ge=1, le=64)
+    memory_bytes: int = Field(default=4 * 1024**3, ge=256 * 1024**2)  # of the engine as a whole,
+    memory_share: float = Field(default=0.5, gt=0, le=0.9)  # and no more of the machine's than this
     batch_records: int = Field(default=5_000, ge=1, le=100_000)
     batch_seconds: float = Field(default=0.2, gt=0, le=60)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ import cramjam
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from services.warehouse.engine import Statement
+from services.warehouse.engine import Engine, EngineLimits, Statement
 from services.warehouse.faults import SqlFault
 from services.warehouse.gate.admission import Gate
 from services.warehouse.gate.tables import VIEWS
@@ -155,6 +156,40 @@ async def test_a_query_of_a_tenant_is_bounded_in_time_rows_and_memory(tmp_path: 
 
         status, body, _ = await _post(store, "SELECT groupArray(number) FROM numbers(500000000)")
         assert (status, b"MEMORY_LIMIT_EXCEEDED" in body) == (500, True)
+
+
+async def test_a_block_that_one_function_works_on_for_long_is_refused(tmp_path: Path) -> None:
+    async with a_store(tmp_path) as store:
+        long = "SELECT editDistance(repeat('ab', 30000), materialize(repeat('ba', 30000)))"
+        status, body, _ = await _post(store, long)
+        assert (status, b"write editDistance(left(a, 1000), left(b, 1000))" in body) == (403, True)
+
+        short = "SELECT editDistance(left(repeat('ab', 30000), 1000), left('ba', 1000))"
+        assert (await _post(store, short))[:2] == (200, b"998\n")
+
+        folded = "SELECT arrayFold(acc, x -> acc + x, range(1000001), 0::UInt64)"
+        status, body, _ = await _post(store, folded)
+        assert (status, b"greater than the allowed maximum of 1000000" in body) == (500, True)
+
+
+async def test_all_statements_together_are_bounded_in_memory(tmp_path: Path) -> None:
+    limits = EngineLimits(memory_bytes=400_000_000)
+    async with Engine(tmp_path / "store", limits) as engine:
+        with pytest.raises(SqlFault) as refused:
+            await engine.run(
+                Statement(b"SELECT length(groupArray(number)) FROM numbers(200000000)")
+            )
+
+        assert (engine.memory_bytes, refused.value.name) == (400_000_000, "MEMORY_LIMIT_EXCEEDED")
+        assert "(total) memory limit exceeded" in refused.value.message
+        assert await engine.query("SELECT 1 AS n") == [{"n": 1}]
+
+
+async def test_the_memory_of_all_is_no_more_than_its_share_of_the_machines(tmp_path: Path) -> None:
+    async with Engine(tmp_path / "store", EngineLimits(memory_bytes=10**15)) as engine:
+        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+        assert 0 < engine.memory_bytes <= machine / 2
 
 
 async def test_a_slow_report_does_not_hold_up_an_insert(tmp_path: Path) -> None:

@@ -98,17 +98,24 @@ def test_a_small_answer_is_not_worth_compressing() -> None:
 def test_a_client_may_ask_for_less_and_never_for_more() -> None:
     asked = {"max_execution_time": "5", "max_result_rows": "999999999", "max_memory_usage": "0"}
 
-    settings = analyst_settings(asked)
+    settings = analyst_settings(asked, 10**12)
 
     assert settings["max_execution_time"] == "5"
     assert settings["max_result_rows"] == str(CEILINGS["max_result_rows"])
     assert settings["max_memory_usage"] == str(CEILINGS["max_memory_usage"])
 
 
+@pytest.mark.parametrize(("asked", "given"), [({}, "5000"), ({"max_memory_usage": "6000"}, "5000")])
+def test_no_query_may_have_more_than_its_share_of_the_memory(
+    asked: dict[str, str], given: str
+) -> None:
+    assert analyst_settings(asked, 5_000)["max_memory_usage"] == given
+
+
 @pytest.mark.parametrize("name", ["readonly", "allow_ddl", "format_schema", "output_format_schema"])
 def test_a_setting_that_opens_something_is_refused(name: str) -> None:
     with pytest.raises(SqlFault, match=name):
-        analyst_settings({name: "1"})
+        analyst_settings({name: "1"}, 10**9)
 
 
 def test_a_wrong_name_and_a_wrong_password_are_told_alike() -> None:

@@ -129,3 +129,34 @@ def test_the_witness_refuses_the_same_table_scoped_to_another_tenant() -> None:
 )
 def test_the_witness_objects(tree: str, objection: str) -> None:
     assert objection in list(objections(parse_tree(tree), frozenset(), []))
+
+
+def _distance(*arguments: str) -> str:
+    lines = [line for argument in arguments for line in argument.splitlines()]
+    inner = "\n".join(f"  {line}" for line in lines)
+    return f"Function editDistance (children 1)\n ExpressionList (children 2)\n{inner}"
+
+
+def _cut(name: str, length: str) -> str:
+    literal = f"  Literal {length}"
+    return f"Function {name} (children 1)\n ExpressionList (children 2)\n  Identifier a\n{literal}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "objections_told"),
+    [
+        ((_cut("left", "UInt64_1000"), _cut("LEFT", "UInt64_1")), 0),
+        ((_cut("leftUTF8", "UInt64_1000"), "Literal 'abc'"), 0),
+        ((_cut("left", "UInt64_1001"), "Literal 'abc'"), 1),
+        ((_cut("left", "Int64_-1"), "Literal 'abc'"), 1),
+        ((_cut("right", "UInt64_9"), "Literal 'abc'"), 1),
+        (("Identifier a", "Literal 'abc'"), 1),
+    ],
+)
+def test_texts_are_compared_by_edits_when_they_are_short(
+    arguments: tuple[str, ...], objections_told: int
+) -> None:
+    found = list(objections(parse_tree(_distance(*arguments)), frozenset(), []))
+
+    told = "editDistance of texts of any length (write editDistance(left(a, 1000), left(b, 1000)))"
+    assert found == [told] * objections_told

@@ -11,10 +11,15 @@ CEILINGS = {
     "max_memory_usage": 1_000_000_000,  # bytes
     "max_result_rows": 1_000_000,
     "max_result_bytes": 256_000_000,
-    "max_threads": 4,
+    "max_threads": 2,
     "max_block_size": 65_409,
 }
-_FIXED = {"timeout_before_checking_execution_speed": "0", "result_overflow_mode": "throw"}
+_FIXED = {
+    "timeout_before_checking_execution_speed": "0",
+    "result_overflow_mode": "throw",
+    # The time is looked at between blocks: an array can make a block that one function works on for long.
+    "function_range_max_elements_in_block": "1000000",
+}
 
 # Settings that change how an answer is written, or what a join without a match gives; never what may be read.
 _CHOICES = words(
@@ -28,19 +33,23 @@ _CHOSEN_PREFIX = "output_format_"
 _FILE_SETTINGS = ("schema", "template", "path", "file")
 
 
-def analyst_settings(asked: Mapping[str, str]) -> dict[str, str]:
-    """The settings of a tenant's query. Raises `SqlFault` for one that its client may not choose."""
-    settings = {name: str(ceiling) for name, ceiling in CEILINGS.items()} | _FIXED
+def analyst_settings(asked: Mapping[str, str], memory_bytes: int) -> dict[str, str]:
+    """The settings of a tenant's query that may have `memory_bytes` at most. Raises `SqlFault` for one that
+    its client may not choose."""
+    memory = min(CEILINGS["max_memory_usage"], memory_bytes)
+    ceilings = CEILINGS | {"max_memory_usage": memory}
+    settings = {name: str(ceiling) for name, ceiling in ceilings.items()} | _FIXED
     for name, value in asked.items():
-        settings[name] = _lowered(name, value) if name in CEILINGS else _chosen(name, value)
+        ceiling = ceilings.get(name)
+        settings[name] = _chosen(name, value) if ceiling is None else _lowered(name, value, ceiling)
     return settings
 
 
-def _lowered(name: str, value: str) -> str:
+def _lowered(name: str, value: str, ceiling: int) -> str:
     if not value.isdigit():
         raise SqlFault(BAD_ARGUMENTS, f"{name}: expected a whole number, found '{value}'.")
     wanted = int(value)
-    return str(min(wanted, CEILINGS[name]) if wanted else CEILINGS[name])
+    return str(min(wanted, ceiling) if wanted else ceiling)
 
 
 def _chosen(name: str, value: str) -> str:

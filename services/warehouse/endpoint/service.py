@@ -102,10 +102,15 @@ class SqlInterface:
             raise SqlFault(REQUIRED_PASSWORD, "Send the name and the password of an SQL user.")
         return self._users.authenticate(credentials.user, credentials.password)
 
+    @property
+    def _analysts_memory_bytes(self) -> int:
+        """Of one query. All that run at once have half of the memory: the other half is the sink's."""
+        return self._engine.memory_bytes // (2 * self._engine.limits.readers)
+
     async def _tenants_statement(self, tenant: str, asked: Asked) -> Statement:
         if asked.database not in ("", "default", "leeway"):
             raise SqlFault(UNKNOWN_DATABASE, f"Database {asked.database} does not exist.")
-        settings = analyst_settings(asked.settings)
+        settings = analyst_settings(asked.settings, self._analysts_memory_bytes)
         text = _text(asked.sql)
         admitted, parameters = await self._gate.pass_through(text, tenant, asked.parameters)
         name = admitted.format or asked.default_format or DEFAULT_FORMAT

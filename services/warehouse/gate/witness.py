@@ -8,10 +8,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from services.warehouse.gate.functions import MEMBERSHIP, is_known
+from services.warehouse.gate.functions import DISTANCES, MEMBERSHIP, is_known
 from services.warehouse.words import words
 
+MAX_COMPARED = 1_000
+
 _LINE = re.compile(r"( *)(\w+)(?: (.*?))?(?: \(alias (.*)\))?(?: \(children \d+\))?")
+_LENGTH = re.compile(r"UInt64_(\d+)")
 
 _KINDS = words(
     """
@@ -92,3 +95,17 @@ def _calls(call: Node) -> Iterator[str]:
         arguments = call.children[0].children
         if len(arguments) != 2 or arguments[1].kind == "Identifier":
             yield f"{call.text} of a table"
+    compares = call.text.lower() in DISTANCES and call.children
+    if compares and not all(map(_is_short, call.children[0].children)):
+        short = f"{call.text}(left(a, {MAX_COMPARED}), left(b, {MAX_COMPARED}))"
+        yield f"{call.text} of texts of any length (write {short})"
+
+
+def _is_short(argument: Node) -> bool:
+    """Whether a text is one of the query's own, or cut to what may be compared."""
+    if argument.kind == "Literal":
+        return True
+    cut = argument.children[0].children if argument.children else []
+    length = _LENGTH.fullmatch(cut[1].text) if len(cut) == 2 else None
+    cuts = argument.kind == "Function" and argument.text.lower() in {"left", "leftutf8"}
+    return cuts and length is not None and int(length[1]) <= MAX_COMPARED
