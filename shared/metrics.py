@@ -10,6 +10,21 @@ CONSUMER_RETRIES = Counter("leeway_consumer_retries", "Batches tried again.", ["
 CONSUMER_HALTED = Gauge(
     "leeway_consumer_halted", "1 when too many rejections stopped it.", ["group"]
 )
+CONSUMER_LAG = Gauge(
+    "leeway_consumer_lag_records", "Records that wait for this member of the group.", ["group"]
+)
+CONSUMER_BEHIND = Gauge(
+    "leeway_consumer_behind_seconds",
+    "Age of the oldest record of the last batch, seconds; 0 when nothing waits.",
+    ["group"],
+)
+FACTS_ACCEPTED = Counter("leeway_facts_accepted", "Facts that the outbox took.", ["topic"])
+OUTBOX_RECORDS = Gauge(
+    "leeway_outbox_records",
+    "Records here that not every reader has passed (the relay, or the groups).",
+)
+OUTBOX_BYTES = Gauge("leeway_outbox_bytes", "Size of the outbox on disk, bytes.")
+DATA_FREE = Gauge("leeway_data_free_bytes", "Room on the disk of the outbox, bytes.")
 HTTP_REQUESTS = Counter(
     "leeway_http_requests",
     "Requests by route template and status class.",

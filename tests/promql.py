@@ -11,16 +11,6 @@ import shared.metrics
 _SCRAPED = {"up": {"job"}}
 _ADDED = {"le", "process", "instance"}
 
-# Declared where the log's lag and the outbox's backlog are measured, as soon as they are.
-PLANNED = {
-    "leeway_consumer_lag_records": {"group"},
-    "leeway_consumer_behind_seconds": {"group"},
-    "leeway_outbox_records": set[str](),
-    "leeway_outbox_bytes": set[str](),
-    "leeway_data_free_bytes": set[str](),
-    "leeway_facts_accepted_total": {"topic"},
-}
-
 _SUFFIXES: dict[type, list[str]] = {
     Counter: ["_total"],
     Gauge: [""],
@@ -31,12 +21,7 @@ _VARIABLES = re.compile(r"\$__(rate_interval|interval|range)")
 
 def told() -> dict[str, set[str]]:
     """The labels of every series that may be asked for, by its name."""
-    return told_now() | _SCRAPED | PLANNED
-
-
-def told_now() -> dict[str, set[str]]:
-    """The labels of every series that a process tells."""
-    return {
+    return _SCRAPED | {
         f"{metric._name}{suffix}": set(metric._labelnames)
         for metric in vars(shared.metrics).values()
         if isinstance(metric, Counter | Gauge | Histogram)

@@ -22,6 +22,7 @@ from shared.live_feed.file import LiveFile
 from shared.live_feed.source import RegistryLink
 from shared.log.consumer import Consumer, ConsumerLimits
 from shared.log.folder import FolderLog
+from shared.log.gauges import OutboxGauges
 from shared.log.kafka.cluster import Cluster
 from shared.log.kafka.group import KafkaGroup
 from shared.log.kafka.relay import RELAY, Relay
@@ -77,7 +78,8 @@ def build(
     view = LiveFeed(registry.connect, live, kept, clock, Random())  # noqa: S311 (spreads retries)
     relay = Relay(installation.log_folder, kafka, outbox, clock)
     trimmer = Trimmer(placement.name, outbox, FolderLog(installation.log_folder), [RELAY], clock)
-    tasks = [relay.run, trimmer.run, view.run]
+    gauges = OutboxGauges(placement.name, installation.log_folder, [RELAY], clock)
+    tasks = [relay.run, trimmer.run, gauges.run, view.run]
     return Backbone(host, view, tasks, groups, relay, view_first=REGISTRY not in placement.services)
 
 

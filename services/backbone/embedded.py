@@ -15,6 +15,7 @@ from shared.live import LiveView
 from shared.log.consumer import Consumer, ConsumerLimits
 from shared.log.folder import FolderLog
 from shared.log.follow import Follower
+from shared.log.gauges import OutboxGauges
 from shared.log.outbox import SqliteOutbox
 from shared.log.record import Handler, Record
 from shared.log.trim import Trimmer
@@ -58,5 +59,6 @@ def build(
         tls=installation.tls,
     )
     trimmer = Trimmer(placement.name, outbox, log(), GROUPS, clock)
+    gauges = OutboxGauges(placement.name, installation.log_folder, GROUPS, clock)
     view = Follower(REGISTRY_CHANGED, log(), apply, clock)
-    return Backbone(host, view, [view.run, trimmer.run], groups)
+    return Backbone(host, view, [view.run, trimmer.run, gauges.run], groups)

@@ -7,14 +7,16 @@ from typing import Protocol
 
 import structlog
 
-from shared.clock import Clock, pause
+from shared.clock import Clock, micros, pause
 from shared.errors import Unavailable
 from shared.log.file import GroupState, Ranges
 from shared.log.folder import Log
 from shared.log.record import ONLY_FOR, DeadLetter, Effect, Handler, Moved, Position, Record
 from shared.metrics import (
     CONSUMED,
+    CONSUMER_BEHIND,
     CONSUMER_HALTED,
+    CONSUMER_LAG,
     CONSUMER_RETRIES,
     DEAD_LETTERS,
     DUPLICATES,
@@ -85,6 +87,7 @@ class Consumer:
         self._positions: dict[str, Position] = {}
         self._consecutive_dead = 0
         self._stored_at = clock.monotonic()
+        self._told_at = clock.monotonic() - 1
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop` is set; the batch in hand is finished first."""
@@ -102,9 +105,21 @@ class Consumer:
             elif ranges:
                 await self._pass_over(ranges)
             self.idle = not records
+            await self._tell(records)
             if len(records) < self._limits.max_records // 2 and not self._source.holds_more:
                 await pause(self._clock, self._limits.max_age_seconds, stop)
         self._source.close()
+
+    async def _tell(self, records: Sequence[Record]) -> None:
+        """Say how far behind the group is, at most once a second."""
+        now = self._clock.monotonic()
+        if now - self._told_at < 1:
+            return
+        self._told_at = now
+        oldest = min((record.accepted_at_us for record in records), default=None)
+        age = 0.0 if oldest is None else (micros(self._clock.now()) - oldest) / 1e6
+        CONSUMER_BEHIND.labels(self.group).set(max(0.0, age))
+        CONSUMER_LAG.labels(self.group).set(await self._source.waiting(self._positions))
 
     async def _resume(self, stop: asyncio.Event) -> None:
         """Take over what is stored; batches that were begun and not ended come first."""

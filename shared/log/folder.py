@@ -34,6 +34,10 @@ class Log(Protocol):
         """Exactly the records that a poll once returned with these ranges; raises `Moved` as it does."""
         ...
 
+    async def waiting(self, positions: Mapping[str, Position]) -> int:
+        """About how many records are still to come behind these positions."""
+        ...
+
     def close(self) -> None:
         """Let go of whatever is open."""
         ...
@@ -58,6 +62,10 @@ class FolderLog:
         """See `Log.reread`."""
         return await asyncio.to_thread(self._reread, topics, ranges)
 
+    async def waiting(self, positions: Mapping[str, Position]) -> int:
+        """See `Log.waiting`; records of topics that are not asked for count too, until they are passed."""
+        return await asyncio.to_thread(self._waiting, positions)
+
     def readers(self) -> Sequence[OutboxReader]:
         """A reader for each file that is there now, always in the same order."""
         for path in self._folder.glob("*.db"):
@@ -72,6 +80,9 @@ class FolderLog:
         for reader in self._readers.values():
             reader.close()
         self._readers.clear()
+
+    def _waiting(self, positions: Mapping[str, Position]) -> int:
+        return sum(max(0, one.end - _next(positions, one)) for one in self.readers())
 
     def _poll(
         self, topics: Sequence[str], positions: Mapping[str, Position], limit: int

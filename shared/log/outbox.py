@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -14,6 +15,7 @@ from shared.errors import Unavailable
 from shared.log.checkpoint import Checkpointer, CheckpointLimits
 from shared.log.file import Commit, GroupState, OutboxFile, Ranges, Trimmed, Write
 from shared.log.record import Effect, Fact, OpenCall, Position
+from shared.metrics import FACTS_ACCEPTED
 
 log = structlog.get_logger()
 
@@ -151,6 +153,9 @@ class SqliteOutbox:
 
 
 def _succeed(batch: list[_Waiting]) -> None:
+    taken = Counter(fact.topic.name for write, _ in batch for fact in write.facts)
+    for topic, count in taken.items():
+        FACTS_ACCEPTED.labels(topic).inc(count)
     for _, done in batch:
         if not done.done():
             done.set_result(None)

@@ -75,6 +75,12 @@ class OutboxReader:
             headers=json.loads(headers) if headers else _NO_HEADERS,
         )
 
+    @property
+    def end(self) -> int:
+        """The offset after the last record, also of those that were trimmed."""
+        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()
+        return int(row[0]) + 1 if row else 1
+
     def counts(self, table: str) -> list[tuple[str, str, int, int]]:
         """(topic, tenant, minute, n) of what was `accepted`, or `quarantined` by the warehouse."""
         sql = {

@@ -6,7 +6,7 @@ import pytest
 
 from services.cli.root import app as cli
 from tests.deployment import INFRA, PROCESSES, Document, documents
-from tests.promql import PLANNED, faults, told, told_now
+from tests.promql import faults, told
 
 PROMETHEUS = INFRA / "prometheus"
 _COMMAND = re.compile(r"`leeway (\w+)")
@@ -100,7 +100,3 @@ def test_the_adapter_makes_the_metrics_that_the_autoscalers_ask_for() -> None:
 
 def _named(metric: Document) -> str:
     return str(metric[metric["type"].lower()]["metric"]["name"])
-
-
-def test_no_metric_is_planned_that_is_there() -> None:
-    assert PLANNED.keys() & told_now().keys() == set()

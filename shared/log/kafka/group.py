@@ -119,6 +119,16 @@ class KafkaGroup:
             self._consumer.seek(places[source], end)
         return holding.records(messages, self._cluster)[0]
 
+    async def waiting(self, positions: Mapping[str, Position]) -> int:
+        """See `Log.waiting`; by what the brokers said with the last fetch."""
+        holding = self._holding
+        if holding is None:
+            return 0
+        ends = {s: self._consumer.highwater(place) or 0 for s, place in holding.places.items()}
+        return sum(
+            max(0, end - positions[s].next_offset) for s, end in ends.items() if s in positions
+        )
+
     async def load(self, group: str) -> GroupState:  # noqa: ARG002 (its own)
         """See `GroupStore.load`; raises `Moved` when a batch is in hand from before a change."""
         if self._is_current():

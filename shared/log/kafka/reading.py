@@ -98,6 +98,10 @@ class TopicLog:
             if all([await self._consumer.position(p) >= ends[p] for p in self._places]):
                 return [], {}
 
+    async def waiting(self, positions: Mapping[str, Position]) -> int:  # noqa: ARG002
+        """See `Log.waiting`: a topic is followed to its end."""
+        return 0
+
     async def reread(
         self,
         topics: Sequence[str],  # noqa: ARG002

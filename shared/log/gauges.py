@@ -1,0 +1,44 @@
+"""How full an outbox is: what its readers have still to pass, its size, and the room beside it."""
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from shared.clock import Clock, pause
+from shared.log.folder import FolderLog
+from shared.metrics import DATA_FREE, OUTBOX_BYTES, OUTBOX_RECORDS
+
+INTERVAL_SECONDS = 5.0
+
+
+class OutboxGauges:
+    """Measures the outbox of its own process; `groups` are those that must pass what it holds."""
+
+    def __init__(self, producer: str, folder: Path, groups: Sequence[str], clock: Clock) -> None:
+        self._producer = producer
+        self._folder = folder
+        self._groups = groups
+        self._clock = clock
+        self._log = FolderLog(folder)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Measure until `stop` is set."""
+        while not stop.is_set():
+            await asyncio.to_thread(self.measure)
+            await pause(self._clock, INTERVAL_SECONDS, stop)
+        self._log.close()
+
+    def measure(self) -> None:
+        """Set the gauges to what is there now."""
+        files = self._folder.glob(f"{self._producer}.db*")
+        OUTBOX_BYTES.set(sum(path.stat().st_size for path in files))
+        DATA_FREE.set(shutil.disk_usage(self._folder).free)
+        readers = self._log.readers()
+        own = next((reader for reader in readers if reader.producer == self._producer), None)
+        if own is not None:
+            passed = dict.fromkeys(self._groups, 1)  # where every outbox begins
+            for reader in readers:
+                for group, positions in reader.positions().items():
+                    passed[group] = max(passed.get(group, 1), positions.get(own.source, 1))
+            OUTBOX_RECORDS.set(max(0, own.end - min(passed.values(), default=own.end)))
