@@ -27,15 +27,15 @@ class JSONResponse(Response):
         return orjson.dumps(content)
 
 
-def caller_of(request: Request, live: LiveView, clock: Clock, scope: str) -> Caller:
-    """Who is calling, by `Authorization: Bearer` or `x-api-key`; raises `Denied` without the scope.
+def caller_of(request: Request, live: LiveView, clock: Clock, *scopes: str) -> Caller:
+    """Who is calling, by `Authorization: Bearer` or `x-api-key`; raises `Denied` without one of the scopes.
 
     Both headers are read the same way; two different keys in one request are refused.
     """
-    return caller_by(request.headers, live, clock, scope)
+    return caller_by(request.headers, live, clock, *scopes)
 
 
-def caller_by(headers: Mapping[str, str], live: LiveView, clock: Clock, scope: str) -> Caller:
+def caller_by(headers: Mapping[str, str], live: LiveView, clock: Clock, *scopes: str) -> Caller:
     """Who is calling, by headers or by gRPC metadata with lower-case names; see `caller_of`."""
     bearer = headers.get("authorization", "")
     scheme, _, value = bearer.partition(" ")
@@ -50,8 +50,9 @@ def caller_by(headers: Mapping[str, str], live: LiveView, clock: Clock, scope: s
     if len(tokens) > 1:
         raise Denied("Two different API keys in one request.", authenticate=True)
     caller = live.caller(tokens.pop(), clock.now())
-    if scope not in caller.scopes:
-        raise Denied(f"The API key lacks the scope '{scope}'.")
+    if caller.scopes.isdisjoint(scopes):
+        lacking = " or ".join(f"'{scope}'" for scope in scopes)
+        raise Denied(f"The API key lacks the scope {lacking}.")
     return caller
 
 

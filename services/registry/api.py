@@ -1,6 +1,6 @@
-"""HTTP under /v1/registry, for keys with the scope `admin`.
+"""HTTP under /v1/registry: a key with the scope `read` lists what is there, one with `admin` changes it too.
 
-An operator's key sees and changes every tenant; an administrator's key of another tenant only its own.
+An operator's key reaches every tenant; a key of another tenant only its own.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -71,7 +71,7 @@ class Api:
         """A list of what belongs to tenants."""
 
         async def endpoint(request: Request) -> Response:
-            caller = self._admin(request)
+            caller = self._reader(request)
             query = query_of(request)
             tenant = query.tenant if _operates(caller) else _tenant(caller, query.tenant)
             page = Page(query.limit, query.after)
@@ -84,7 +84,7 @@ class Api:
         """A list of what belongs to the installation: for operators."""
 
         async def endpoint(request: Request) -> Response:
-            self._operator(request)
+            _require_operator(self._reader(request))
             query = query_of(request)
             page = Page(query.limit, query.after)
             kept = await self._registry.entities(of, None, page)
@@ -136,14 +136,21 @@ class Api:
             await self._registry.rotate_key(key_id, _reach(caller), body.overlap, _actor(caller))
         )
 
+    def _reader(self, request: Request) -> Caller:
+        return caller_of(request, self._live, self._clock, "read", "admin")
+
     def _admin(self, request: Request) -> Caller:
         return caller_of(request, self._live, self._clock, "admin")
 
     def _operator(self, request: Request) -> Caller:
         caller = self._admin(request)
-        if not _operates(caller):
-            raise Denied("Only an operator's key may do this.")
+        _require_operator(caller)
         return caller
+
+
+def _require_operator(caller: Caller) -> None:
+    if not _operates(caller):
+        raise Denied("Only an operator's key may do this.")
 
 
 def _operates(caller: Caller) -> bool:

@@ -59,16 +59,33 @@ async def registry(tmp_path: Path, control_url: str) -> AsyncIterator[Registry]:
         yield Registry(installation, client, tokens)
 
 
-async def test_every_route_refuses_every_scope_but_admin_in_both_spellings_of_the_key(
+async def test_every_route_refuses_every_other_scope_in_both_spellings_of_the_key(
     registry: Registry,
 ) -> None:
     for method, path in ROUTES:
-        for scope in SCOPES[:-1]:
+        able, told = (
+            ({"admin", "read"}, "'read' or 'admin'") if method == "GET" else ({"admin"}, "'admin'")
+        )
+        for scope in set(SCOPES) - able:
             token = registry.tokens[f"acme/{scope}"]
             for headers in (bearer(token), {"x-api-key": token}):
                 answer = await registry.client.request(method, path, headers=headers)
                 assert (answer.status_code, method, path, scope) == (403, method, path, scope)
-                assert "lacks the scope 'admin'" in answer.json()["error"]["message"]
+                assert f"lacks the scope {told}" in answer.json()["error"]["message"]
+
+
+async def test_a_key_that_may_read_lists_its_own_tenant_as_its_administrator_does(
+    registry: Registry,
+) -> None:
+    for path in ("tenants", "projects", "environments", "keys"):
+        read = await registry.ask("acme/read", "GET", path)
+        administered = await registry.ask("acme/admin", "GET", path)
+
+        assert (read.status_code, read.json()) == (200, administered.json())
+        assert {row["tenant"] for row in read.json()["data"]} == {"acme"}
+        foreign = await registry.ask("acme/read", "GET", f"{path}?tenant=other")
+        assert foreign.status_code == 403
+    assert (await registry.ask("acme/read", "GET", "models")).status_code == 403
 
 
 async def test_every_route_refuses_a_caller_without_a_key_or_with_a_wrong_one(
