@@ -39,11 +39,11 @@ class EmbeddingDetector:
     seeded random projection (Johnson and Lindenstrauss, 1984).
 
     Measured by `benchmarks/drift_first.py`, with 8 references of 400 rows of 256 numbers and a target of
-    10,000: run lengths were 0.97 of the target (95 % interval 0.69 to 1.41) on a synthetic mixture of
-    topics and 1.60 (1.04 to 2.62) on banking77 through WordLlama. Single references differ: 1 to 7 false
-    alarms where 4 were due, and 0 to 6. A new kind that made up a fifth of the rows was found after 12
-    and 93 rows on average. Calibration takes about 2 seconds of CPU. Rows are taken to be independent:
-    bursts of like rows make more alarms.
+    20,000: run lengths were 1.33 of the target (95 % interval 0.90 to 2.08) on a synthetic mixture of
+    topics and 1.23 (0.84 to 1.88) on banking77 through WordLlama. Single references differ: 1 to 7 false
+    alarms where 4 were due, and 0 to 6. A new kind that made up a fifth of the rows was found after 14
+    and 107 rows on average (12 and 93 at a target of 10,000). Calibration takes about 2 seconds of CPU.
+    Rows are taken to be independent: bursts of like rows make more alarms.
 
     >>> rng = np.random.default_rng(7)
     >>> detector = EmbeddingDetector(effort=Effort(streams=24, rows=512))
