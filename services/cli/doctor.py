@@ -13,6 +13,7 @@ from rich.table import Table
 from services.cluster import cluster_of
 from services.settings import Installation
 from shared.clickhouse import ClickHouse
+from shared.errors import Unavailable
 from shared.lifecycle import ClickHouseAddress
 from shared.log.accounting import Cell, Entry, LogSide, books, log_side
 from shared.log.file import STORING_GROUP
@@ -47,6 +48,7 @@ def accounting(
     )
     entries = asyncio.run(_settled(installation, address))
     _print(entries, as_json=as_json)
+    typer.echo(_verdict(entries), err=True)
     if any(entry.missing for entry in entries):
         raise typer.Exit(1)
 
@@ -56,7 +58,7 @@ async def _settled(installation: Installation, address: ClickHouseAddress) -> li
     async with ClickHouse(address) as clickhouse:
         for _ in range(TRIES):
             log = await _log(installation)
-            entries = books(log, await _stored(clickhouse))
+            entries = books(log, await _stored(clickhouse, address.url))
             if not any(entry.missing or entry.in_flight for entry in entries):
                 return entries
             await asyncio.sleep(PAUSE_SECONDS)
@@ -71,17 +73,24 @@ async def _log(installation: Installation) -> LogSide:
     return await cluster_side(cluster, folders, STORING_GROUP)
 
 
-async def _stored(clickhouse: ClickHouse) -> Mapping[Cell, int]:
-    rows = await clickhouse.query(
-        "SELECT topic, tenant, toUnixTimestamp(minute) AS at, sum(facts) AS facts FROM leeway.stored GROUP BY ALL"
-    )
+async def _stored(clickhouse: ClickHouse, url: str) -> Mapping[Cell, int]:
+    try:
+        rows = await clickhouse.query(
+            "SELECT topic, tenant, toUnixTimestamp(minute) AS at, sum(facts) AS facts FROM leeway.stored GROUP BY ALL"
+        )
+    except Unavailable as fault:
+        raise Unavailable(f"{url} does not answer: is `leeway up` running?") from fault
     return {(row["topic"], row["tenant"], int(row["at"]) // 60): int(row["facts"]) for row in rows}
 
 
 def _print(entries: list[Entry], *, as_json: bool) -> None:
     if as_json:
-        missing = sum(abs(entry.missing) for entry in entries)
-        print(json.dumps({"entries": [asdict(e) for e in entries], "ok": missing == 0}))
+        told = {
+            "entries": [asdict(entry) for entry in entries],
+            "quarantined": sum(entry.quarantined for entry in entries),
+            "ok": not any(entry.missing for entry in entries),
+        }
+        print(json.dumps(told))
         return
     table = Table(
         "minute", "topic", "tenant", "accepted", "stored", "quarantined", "in flight", "missing"
@@ -94,3 +103,14 @@ def _print(entries: list[Entry], *, as_json: bool) -> None:
             *(str(n) for n in (e.accepted, e.stored, e.quarantined, e.in_flight, e.missing)),
         )
     console.print(table)
+
+
+def _verdict(entries: list[Entry]) -> str:
+    """What the books say, in a sentence, with what somebody must look into."""
+    missing = sum(abs(entry.missing) for entry in entries)
+    quarantined = sum(entry.quarantined for entry in entries)
+    sentence = f"The books do not add up by {missing}." if missing else "The books add up."
+    if quarantined:
+        why = "`leeway dlq list --group warehouse` says why"
+        sentence += f" {quarantined} quarantined, in no table: {why}."
+    return sentence

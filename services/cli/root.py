@@ -1,5 +1,6 @@
 """The verbs of the `leeway` command, and how it tells a person what went wrong."""
 
+import logging
 import sys
 
 import typer
@@ -33,6 +34,8 @@ app.add_typer(alerts.app, name="alerts")
 
 def run() -> None:
     """Run a verb; an expected error is its sentence on standard error, and exit code 1."""
+    # What libraries log is for the files of processes: a verb tells a person by its errors.
+    logging.getLogger().addHandler(logging.NullHandler())
     try:
         app()
     except LeewayError as error:
