@@ -8,6 +8,12 @@ from services.process import main
 from services.settings import Installation
 
 
+def alone(service: str) -> None:
+    """Run one service as a process of its own: what `python -m services.<name>` does."""
+    installation = Installation()
+    main(Placement(_producer(installation, service), (service,)), installation)
+
+
 def placement(installation: Installation) -> Placement:
     """What this process is, from its command line."""
     parser = argparse.ArgumentParser(prog="python -m services", description=__doc__)

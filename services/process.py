@@ -144,5 +144,6 @@ def _await_end(fd: int, loop: asyncio.AbstractEventLoop, stop: asyncio.Event) ->
 def main(placement: Placement, installation: Installation) -> None:
     """Run the process to its end."""
     log_to(installation.log_file)
+    os.nice(installation.nice)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(Process(placement, installation).run())

@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from shared.lifecycle import ClickHouseAddress
 from shared.rpc.tls import TlsFiles
 from shared.settings import ServiceSettings
 
@@ -35,6 +36,7 @@ class Installation(ServiceSettings):
     clickhouse_user: str = "leeway"
     clickhouse_password: SecretStr = SecretStr("")
     pepper: SecretStr = SecretStr("")  # 64 hexadecimal digits, the same for every process
+    nice: int = Field(default=0, ge=0, le=19)  # how far this process gives way to others
     log_file: Path | None = None  # of this process; else its standard output
     drain_seconds: float = Field(default=30.0, gt=0)
     header_seconds: float = Field(default=10.0, gt=0)  # for a client to send a request's headers
@@ -72,6 +74,12 @@ class Installation(ServiceSettings):
     def pepper_bytes(self) -> bytes | None:
         """The key under which API keys are hashed, where it is given; else the data folder has one."""
         return bytes.fromhex(self.pepper.get_secret_value()) or None
+
+    @property
+    def clickhouse(self) -> ClickHouseAddress:
+        """The ClickHouse server of a cluster, and who we are there."""
+        password = self.clickhouse_password.get_secret_value()
+        return ClickHouseAddress(self.clickhouse_url, self.clickhouse_user, password)
 
     @property
     def config_path(self) -> Path | None:

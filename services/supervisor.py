@@ -112,6 +112,7 @@ def children(installation: Installation, ports: Ports) -> list[Child]:
         {
             "LEEWAY_WAREHOUSE_LISTEN_FD": str(ports.sql.fileno()),
             "OPENBLAS_NUM_THREADS": "1",  # small matrices: more threads only wait for each other
+            "LEEWAY_NICE": "5",  # whoever waits for an answer comes first
         },
         generation=1,
     )
@@ -197,7 +198,9 @@ class Supervisor:
                 stderr=output,
                 env={**os.environ, **child.environment, "LEEWAY_LOG_FILE": str(log_path)},
                 pass_fds=self._inherited(ready_write),
-                start_new_session=True,
+                # Of our session, so that who is nicer gives way to who is not; but not of our process
+                # group: the terminal's Ctrl-C is for the supervisor alone.
+                process_group=0,
             )
         os.close(ready_write)
         watch = asyncio.create_task(self._announce(child, ready_read))

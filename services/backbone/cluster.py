@@ -15,7 +15,7 @@ from services.settings import Installation
 from shared.clock import Clock, pause
 from shared.config.loader import load_config
 from shared.errors import Invalid, Unavailable
-from shared.lifecycle import ClickHouseAddress, Group, Host
+from shared.lifecycle import Group, Host
 from shared.live import LiveView
 from shared.live_feed.feed import LiveFeed
 from shared.live_feed.file import LiveFile
@@ -65,11 +65,7 @@ def build(
         clock=clock,
         outbox=outbox,
         live=live,
-        clickhouse=ClickHouseAddress(
-            url=installation.clickhouse_url,
-            user=installation.clickhouse_user,
-            password=installation.clickhouse_password.get_secret_value(),
-        ),
+        clickhouse=installation.clickhouse,
         group=group,
         tls=installation.tls,
     )

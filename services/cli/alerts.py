@@ -23,7 +23,11 @@ from shared.database import Database
 from shared.egress import Egress
 from shared.errors import NotFound, Unavailable
 
-app = typer.Typer(help="Try the channels of alerts, and list what was told.", no_args_is_help=True)
+app = typer.Typer(
+    help="Try the channels of alerts, and list what was told.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 
 @app.command()

@@ -34,7 +34,9 @@ from shared.errors import Invalid, NotFound
 from shared.log.kafka.letters import KafkaLetters
 from shared.log.letters import FolderLetters, Letter, Letters
 
-app = typer.Typer(help="Dead letters: list, show, replay.", no_args_is_help=True)
+app = typer.Typer(
+    help="Dead letters: list, show, replay.", no_args_is_help=True, add_completion=False
+)
 
 IdArgument = Annotated[str, typer.Argument(help="The letter's id, as the list shows it.")]
 GroupOption = Annotated[str, typer.Option(help="Only what this group gave up on.")]

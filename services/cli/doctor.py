@@ -23,7 +23,7 @@ from shared.secrets_folder import SecretsFolder
 TRIES = 20
 PAUSE_SECONDS = 0.5
 
-app = typer.Typer(help="Check the installation.", no_args_is_help=True)
+app = typer.Typer(help="Check the installation.", no_args_is_help=True, add_completion=False)
 console = Console()
 
 

@@ -14,7 +14,9 @@ from services.cli.control import (
 )
 from shared.tokens import new_token
 
-app = typer.Typer(help="API keys: make, list, rotate, revoke.", no_args_is_help=True)
+app = typer.Typer(
+    help="API keys: make, list, rotate, revoke.", no_args_is_help=True, add_completion=False
+)
 
 _COLUMNS = (
     "key_id",

@@ -1,65 +1,53 @@
-"""`leeway prepare`: what must be there before the first process starts. `leeway up` does it by itself."""
+"""`leeway prepare`: what must be there before a cluster's first process starts."""
 
 import asyncio
-import os
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-from services.alerting.channels.catalog import channels_of
-from services.registry.app import prepare as prepare_registry
+from services.cli.seeding import configured, prepare_control
+from services.cli.topics import apply_topics
+from services.cluster import cluster_of
 from services.registry.settings import Settings as RegistrySettings
 from services.settings import Installation
+from services.warehouse.access import ANALYSTS, access
+from services.warehouse.replicated import Replicated
+from services.warehouse.settings import Settings as WarehouseSettings
+from shared.clickhouse import ClickHouse, Statements
 from shared.config import Config
-from shared.config.loader import load_config
-from shared.egress import Egress
-from shared.prices.seed import installed_book
-from shared.secrets_folder import Credentials, SecretsFolder
-
-
-@dataclass(frozen=True, slots=True)
-class First:
-    """The first tenant of the configuration and the first of its keys, empty when it is not kept here."""
-
-    tenant: str
-    api_key: str
-
-
-def configured(installation: Installation) -> Config:
-    """The configuration, refused whole: by its shape, and by what services would refuse later."""
-    config = load_config(installation.config_path, os.environ)
-    channels_of(config, Egress(config.webhook_allow))
-    installed_book(config)
-    return config
-
-
-async def prepare_control(
-    installation: Installation, config: Config, settings: RegistrySettings
-) -> First:
-    """Bring the control plane up to date, and remember the secrets that it made."""
-    secrets = SecretsFolder(installation.data)
-    pepper = secrets.pepper(installation.pepper_bytes)
-    seeded = await prepare_registry(settings, installation.data, config, pepper)
-    secrets.remember(
-        Credentials(keys={f"{tenant}/{name}": token for tenant, name, token in seeded.keys})
-    )
-    secrets.forget_all_but(seeded.tenants)
-    for tenant in config.tenants:
-        if tenant.sql_password:
-            password = config.secret(tenant.sql_password)
-            secrets.remember(Credentials(sql_passwords={tenant.tenant: password}))
-        else:
-            secrets.sql_password(tenant.tenant)
-    first = config.tenants[0]
-    name = f"{first.tenant}/{first.keys[0].name}" if first.keys else ""
-    return First(first.tenant, secrets.credentials().keys.get(name, ""))
+from shared.migrations import migrate, read_migrations
+from shared.secrets_folder import OPERATORS, SecretsFolder
 
 
 def prepare() -> None:
-    """Bring the control plane of a cluster up to date, and show the keys that were made, once."""
+    """Make the topics, the tables and the users of a cluster, and show the keys that were made, once."""
     installation = Installation()
     before = set(SecretsFolder(installation.data).credentials().keys)
     config = configured(installation)
-    asyncio.run(prepare_control(installation, config, RegistrySettings()))
+    asyncio.run(_prepare(installation, config))
     for name, key in SecretsFolder(installation.data).credentials().keys.items():
         if name not in before:
             print(f"{name}  {key}")
-    print("The control plane is up to date.")
+    print("Everything is up to date.")
+
+
+async def _prepare(installation: Installation, config: Config) -> None:
+    cluster = cluster_of(installation)
+    if cluster is not None:
+        await apply_topics(cluster)
+    await prepare_control(installation, config, RegistrySettings())
+    if installation.clickhouse_url:
+        passwords = SecretsFolder(installation.data).credentials().sql_passwords
+        async with ClickHouse(installation.clickhouse) as server:
+            await prepare_store(server, passwords, WarehouseSettings())
+
+
+async def prepare_store(
+    server: Statements, passwords: Mapping[str, str], settings: WarehouseSettings
+) -> None:
+    """Bring a ClickHouse server's tables up to date, and its users to the tenants that there are."""
+    sharded = bool(settings.cluster)
+    store = Replicated(server, settings.cluster) if sharded else server
+    await migrate(store, read_migrations(settings.migrations))
+    there = [row["user_name"] for row in await server.query(ANALYSTS)]
+    tenants = {user: secret for user, secret in passwords.items() if user != OPERATORS}
+    for statement in access(tenants, there, sharded=sharded):
+        await server.command(statement)

@@ -9,7 +9,9 @@ from services.settings import Installation
 from shared.errors import Denied, NotFound
 from shared.secrets_folder import OPERATORS, SecretsFolder
 
-app = typer.Typer(help="Tenants: make, list, give an SQL password.", no_args_is_help=True)
+app = typer.Typer(
+    help="Tenants: make, list, give an SQL password.", no_args_is_help=True, add_completion=False
+)
 
 _COLUMNS = ("tenant", "name", "content", "origin", "created_at", "changed_at", "changed_by")
 

@@ -15,7 +15,7 @@ from shared.log.kafka.cluster import Cluster
 
 ENOUGH = 3  # one may be away for repair, and one may fail
 
-app = typer.Typer(help="Kafka's topics.", no_args_is_help=True)
+app = typer.Typer(help="Kafka's topics.", no_args_is_help=True, add_completion=False)
 
 
 @app.callback()
@@ -39,13 +39,16 @@ def apply(
         raise Invalid(
             "The log is embedded and has no topics to make: LEEWAY_KAFKA names no servers."
         )
-    changes = asyncio.run(_apply(cluster, replication, dry_run=dry_run))
+    changes = asyncio.run(apply_topics(cluster, replication, dry_run=dry_run))
     for change in changes:
         print(change)
     print("Nothing to change." if not changes else "Nothing was changed." if dry_run else "Done.")
 
 
-async def _apply(cluster: Cluster, replication: int, *, dry_run: bool) -> list[layout.Change]:
+async def apply_topics(
+    cluster: Cluster, replication: int = 0, *, dry_run: bool = False
+) -> list[layout.Change]:
+    """Make and change topics, unless it is a dry run; what is (or would be) done. Raises `Unavailable`."""
     admin = cluster.admin()
     try:
         await admin.start()

@@ -14,7 +14,7 @@ import typer
 from pydantic import SecretStr
 from rich.console import Console
 
-from services.cli.prepare import First, configured, prepare_control
+from services.cli.seeding import First, configured, prepare_control
 from services.recipe import Make, own_job
 from services.registry.settings import Settings as RegistrySettings
 from services.settings import Installation
@@ -92,7 +92,7 @@ async def _live_embedded(launch: _Launch) -> int:
 async def _live_as_cluster(launch: _Launch) -> int:
     # Only who asks for a cluster waits for Kafka's client to load.
     local = importlib.import_module("services.local.cluster")
-    async with local.outside(launch.installation, launch.clock) as systems:
+    async with local.outside(launch.installation) as systems:
         settings = RegistrySettings(database_url=SecretStr(systems.database_url))
         first = await prepare_control(launch.installation, launch.config, settings)
         family = local.members(launch.installation, launch.ports, systems, launch.clock)

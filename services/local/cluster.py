@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.cli.topics import apply_topics
 from services.local.broker import Broker
 from services.local.certificates import Validity, files_of, make_certificates
 from services.local.postgres import a_postgres
@@ -14,7 +15,6 @@ from services.placement import CLUSTER
 from services.settings import Installation
 from services.supervisor import Child, Ports
 from shared.clock import Clock
-from shared.log.kafka import layout
 from shared.log.kafka.cluster import Cluster
 from shared.secrets_folder import SecretsFolder
 
@@ -33,26 +33,16 @@ class Outside:
 
 
 @asynccontextmanager
-async def outside(installation: Installation, clock: Clock) -> AsyncIterator[Outside]:
+async def outside(installation: Installation) -> AsyncIterator[Outside]:
     """Start both in the data folder, with every topic made; they end with the block, last of all."""
     broker = Broker(installation.data / "kafka")
     async with a_postgres(installation.data / "postgres") as postgres:
         await asyncio.to_thread(broker.start)
         try:
-            await _make_topics(Cluster(broker.servers), clock)
+            await apply_topics(Cluster(broker.servers))
             yield Outside(broker.servers, postgres.url, broker.pid, postgres.process.pid)
         finally:
             await asyncio.to_thread(broker.stop)
-
-
-async def _make_topics(cluster: Cluster, clock: Clock) -> None:
-    admin = cluster.admin()
-    await admin.start()
-    try:
-        changes = await layout.plan(admin, layout.layouts(cluster))
-        await layout.apply(admin, changes, 1, clock)
-    finally:
-        await admin.close()
 
 
 def members(

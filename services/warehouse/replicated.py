@@ -24,6 +24,9 @@ _MATERIALIZED = re.compile(
     re.DOTALL,
 )
 _VIEW = re.compile(r"CREATE OR REPLACE VIEW (?P<name>leeway\.\w+) AS\s+(?P<select>.*)\Z", re.DOTALL)
+_COLUMN = re.compile(
+    r"ALTER TABLE leeway\.(?P<name>\w+)\s+(?P<change>ADD COLUMN IF NOT EXISTS \w+ .*)\Z", re.DOTALL
+)
 _SOURCE = re.compile(r"\b(FROM leeway\.\w+)")
 _WINDOW = re.compile(r"non_replicated_deduplication_window = (\d+)")
 # Replicas also forget tokens by age, after an hour unless told otherwise: a batch that was begun before a
@@ -52,6 +55,11 @@ def replicated(statement: str, cluster: str) -> Sequence[str]:
     if found := _VIEW.match(text):
         return [
             f"CREATE OR REPLACE VIEW {found['name']} ON CLUSTER '{cluster}' AS\n{found['select']}"
+        ]
+    if found := _COLUMN.match(text):
+        return [
+            f"ALTER TABLE leeway.{table} ON CLUSTER '{cluster}' {found['change']}"
+            for table in (f"{found['name']}_local", found["name"])
         ]
     raise Invalid(f"This statement has no form for a cluster: {text.splitlines()[0]}")
 

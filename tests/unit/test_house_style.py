@@ -25,7 +25,7 @@ ENVIRONMENT = {
     "services/backbone/embedded.py",
     "services/cli/alerts.py",
     "services/cli/demo/installation.py",
-    "services/cli/prepare.py",
+    "services/cli/seeding.py",
     "services/local/kafka_jars.py",
     "services/supervisor.py",
 }
