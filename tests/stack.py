@@ -5,7 +5,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,27 +54,34 @@ def stack_environment(folder: Path) -> dict[str, str]:
 
 @asynccontextmanager
 async def a_stack(folder: Path, *words: str, **settings: str) -> AsyncIterator[Stack]:
-    """`leeway up`, with more words, and with more settings of its environment."""
-    ready_file = folder / "ready.json"
+    """`leeway up`, with more words, and with more settings of its environment.
+
+    One that ends, or is not ready in time, fails with what it said.
+    """
+    ready_file, said = folder / "ready.json", folder / "up.log"
     ready_file.unlink(missing_ok=True)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.cli",
-        "up",
-        *words,
-        "--ready-file",
-        str(ready_file),
-        env={**stack_environment(folder), **settings},
-        stdout=asyncio.subprocess.DEVNULL,
-    )
+    with said.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *[sys.executable, "-m", "services.cli", "up", *words],
+            *["--ready-file", str(ready_file)],
+            env={**stack_environment(folder), **settings},
+            stdout=output,
+            stderr=output,
+        )
     try:
-        async with asyncio.timeout(START_SECONDS):
-            while not ready_file.exists():
-                assert process.returncode is None, "`leeway up` ended: see what it said above"
-                await asyncio.sleep(0.05)
+        ready = await _comes(ready_file.exists, process)
+        assert ready, f"`leeway up` is not ready:\n{said.read_text(errors='replace')}"
         yield Stack(folder, process, json.loads(ready_file.read_text()))
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
             await process.wait()
+
+
+async def _comes(ready: Callable[[], bool], process: asyncio.subprocess.Process) -> bool:
+    """Whether it is ready before it ends, and in time."""
+    ended = asyncio.ensure_future(process.wait())
+    deadline = time.monotonic() + START_SECONDS
+    while not ready() and not ended.done() and time.monotonic() < deadline:
+        await asyncio.wait([ended], timeout=0.05)
+    return ready()

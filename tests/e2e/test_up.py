@@ -7,6 +7,7 @@ import socket
 import sys
 from pathlib import Path
 
+import pytest
 from openai import AsyncOpenAI
 
 from shared.secrets_folder import SecretsFolder
@@ -32,6 +33,14 @@ async def test_a_taken_port_is_one_sentence_and_a_failure(tmp_path: Path) -> Non
         f"leeway: Port {port} on 127.0.0.1 cannot be used (Address already in use): "
         "stop what is there, or set LEEWAY_PORT to another port.\n"
     )
+
+
+async def test_an_installation_that_ends_at_its_start_fails_its_test_at_once_with_why(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(AssertionError, match=r"not ready:\nleeway: .*nowhere\.yaml"):
+        async with asyncio.timeout(30), a_stack(tmp_path, LEEWAY_CONFIG="nowhere.yaml"):
+            pass
 
 
 async def stopped_in_mid_answer(stack: Stack) -> tuple[str, str]:
