@@ -81,7 +81,7 @@ async def take(group: str, assigned: Iterable[TopicPartition], cluster: Cluster)
     seats = {place.partition: Seat(group, place.partition, cluster) for place in places}
     async with AsyncExitStack() as undo:
         undo.push_async_callback(_close, seats.values())
-        await asyncio.gather(*(seat.claim() for seat in seats.values()))
+        await _claim(seats.values())
         topic = cluster.state_topic(group)
         spans = {TopicPartition(topic, partition): Span() for partition in seats}
         stored: dict[int, list[ConsumerRecord]] = defaultdict(list)
@@ -95,6 +95,14 @@ async def take(group: str, assigned: Iterable[TopicPartition], cluster: Cluster)
     for source, place in named.items():
         seats[place.partition].stored = _followed_on(seats[place.partition].stored, source)
     return Holding(named, seats)
+
+
+async def _claim(seats: Iterable[Seat]) -> None:
+    """Claim them all; when one is not to be had, the others are first let come to an end."""
+    claims = [seat.claim() for seat in seats]
+    for outcome in await asyncio.gather(*claims, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
 
 
 async def _close(seats: Iterable[Seat]) -> None:
