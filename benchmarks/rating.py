@@ -22,6 +22,7 @@ from typing import Any
 from leeway_pb.v1.interaction_pb2 import InteractionCompleted
 from leeway_pb.v1.usage_pb2 import UsageRated
 
+from services.billing.served import Served
 from services.billing.stream import Rater
 from shared.clock import SimulatedClock, micros
 from shared.ids import derived_id
@@ -204,7 +205,7 @@ def _charged(case: Case, cost_usd: Decimal) -> Decimal:
     """What is charged in all for a call that arrives more than once: through the service, by its facts."""
     if len(case.deliveries) == 1:
         return cost_usd
-    rater = Rater(case.book, SimulatedClock(case.at))
+    rater = Rater(case.book, Served(1), SimulatedClock(case.at))
     facts = {}
     for seq, delivery in enumerate(case.deliveries, start=1):
         effect = asyncio.run(rater.handle([_record(case, delivery, seq)]))

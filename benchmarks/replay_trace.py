@@ -1,7 +1,7 @@
 """Claim: a replay of a real hour of calls is stored exactly once, with its token counts and its exact cost.
 
-With `--kill N` that holds although `edge` and `core` are killed (`kill -9`) N times each in the middle of
-it; the trace is replayed again from its start until the last of them is back.
+With `--kill N` that holds although `edge` and `core` (with `--cluster`: `edge`, `warehouse` and `billing`,
+each a process by itself over Kafka) are killed (`kill -9`) N times each in the middle of it; the trace is replayed again from its start until the last of them is back.
 Data: the Azure LLM inference trace 2023 (TIMESTAMP, ContextTokens, GeneratedTokens; CC-BY 4.0).
 """
 
@@ -11,7 +11,8 @@ import json
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -19,7 +20,7 @@ from statistics import median
 from benchmarks.replay.books import Books, Login, Verdict, audit
 from benchmarks.replay.calls import Call, trace
 from benchmarks.replay.client import Client, Replayed
-from benchmarks.replay.kills import Gone, Killer
+from benchmarks.replay.kills import CLUSTER, EMBEDDED, Gone, Killer
 from shared.secrets_folder import SecretsFolder
 from tests.stack import Stack, a_stack
 
@@ -36,11 +37,16 @@ class Outcome:
 
 
 async def replay_and_kill(
-    stack: Stack, calls: Sequence[Call], *, each: int = 0, seed: int = 0
+    stack: Stack,
+    calls: Sequence[Call],
+    *,
+    victims: Sequence[str] = EMBEDDED,
+    each: int = 0,
+    seed: int = 0,
 ) -> Outcome:
     """Replay against a stack of one's own, kill meanwhile, and audit to the raw tables and the log."""
     ready, run = stack.ready, str(time.time_ns())
-    killer = Killer(stack.folder / "ready.json")
+    killer = Killer(stack.folder / "ready.json", victims)
     start = time.monotonic()
     killing = asyncio.create_task(killer.kill(each, calls[-1].after, seed))
     client = Client(ready["url"], ready["api_key"], run)
@@ -102,10 +108,20 @@ async def measure(options: argparse.Namespace) -> dict[str, object]:
     if options.url:
         login = Login(options.sql, options.sql_user, options.sql_password)
         return report(await replay_elsewhere(calls, options.url, options.key, login))
-    with tempfile.TemporaryDirectory() as folder:
-        async with a_stack(Path(folder)) as stack:
-            outcome = await replay_and_kill(stack, calls, each=options.kill, seed=options.seed)
+    words, victims = (("--cluster",), CLUSTER) if options.cluster else ((), EMBEDDED)
+    each, seed = options.kill, options.seed
+    with _folder() as folder:
+        async with a_stack(folder, *words) as stack:
+            outcome = await replay_and_kill(stack, calls, victims=victims, each=each, seed=seed)
     return report(outcome)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder that the cluster's PostgreSQL may enter too, which root runs as another user."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 def main() -> None:
@@ -113,7 +129,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the trace's CSV file")
     parser.add_argument("--speedup", type=float, default=10.0)
     parser.add_argument("--limit", type=int, help="only the first so many calls")
-    parser.add_argument("--kill", type=int, default=0, help="kills of edge, and as many of core")
+    parser.add_argument("--kill", type=int, default=0, help="kills of each kind of process")
+    parser.add_argument("--cluster", action="store_true", help="start a cluster, with Kafka")
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     parser.add_argument("--url", help="a running installation's API; else one is started")
     parser.add_argument("--key")
@@ -121,8 +138,8 @@ def main() -> None:
     parser.add_argument("--sql-user", default="default")
     parser.add_argument("--sql-password", default="")
     options = parser.parse_args()
-    if options.url and options.kill:
-        parser.error("--kill needs an installation of its own: leave out --url.")
+    if options.url and (options.kill or options.cluster):
+        parser.error("--kill and --cluster need an installation of their own: leave out --url.")
     print(json.dumps(asyncio.run(measure(options))))
 
 

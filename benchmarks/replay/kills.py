@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-VICTIMS = ("core", "edge")
+EMBEDDED = ("core", "edge")
+CLUSTER = ("warehouse", "billing", "edge")
 LOOK_SECONDS = 0.02
 
 
@@ -22,10 +23,10 @@ class Gone:
     seconds: float
 
 
-def moments(each: int, seconds: float, seed: int) -> dict[str, list[float]]:
+def moments(victims: Sequence[str], each: int, seconds: float, seed: int) -> dict[str, list[float]]:
     """For each kind of process its moments to die, in seconds from the start, in order."""
     rng = random.Random(seed)
-    return {victim: sorted(rng.uniform(0, seconds) for _ in range(each)) for victim in VICTIMS}
+    return {victim: sorted(rng.uniform(0, seconds) for _ in range(each)) for victim in victims}
 
 
 class Killer:
@@ -35,15 +36,16 @@ class Killer:
     ends a process that serves. The other kind may die meanwhile.
     """
 
-    def __init__(self, ready_file: Path) -> None:
+    def __init__(self, ready_file: Path, victims: Sequence[str] = EMBEDDED) -> None:
         self._ready_file = ready_file
+        self._victims = victims
 
     async def kill(self, each: int, seconds: float, seed: int) -> list[Gone]:
         """Kill so many of each kind within some seconds, or later when recoveries take longer."""
         start = time.monotonic()
-        plan = moments(each, seconds, seed)
+        plan = moments(self._victims, each, seconds, seed)
         rounds = await asyncio.gather(
-            *(self._kill_all(victim, [start + at for at in plan[victim]]) for victim in VICTIMS)
+            *(self._kill_all(victim, [start + at for at in plan[victim]]) for victim in plan)
         )
         return [gone for each_kind in rounds for gone in each_kind]
 
