@@ -18,9 +18,9 @@ class Archive(Protocol):
     """Every interaction that was ever stored."""
 
     async def places(self, subjects: Collection[Subject]) -> Mapping[Subject, Place]:
-        """Where these interactions ran, those of them that are known, under a deadline.
+        """Where these interactions ran: those of them that are known and could be found in time.
 
-        Raises `Unavailable` when it does not answer.
+        Raises `Unavailable` when it does not answer at all.
         """
         ...
 

@@ -10,7 +10,7 @@ PREFIX = "whereabouts-of/"
 ROWS_PER_PAGE = 128
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Subject:
     """An interaction of a tenant."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from itertools import product
 
 import pytest
 
@@ -107,11 +108,23 @@ async def test_feedback_waits_for_a_silent_archive_but_not_for_ever() -> None:
 
 
 class Slow:
-    """A store that takes every question and answers none."""
+    """A store that knows every interaction, answers the first questions, and none after them."""
+
+    def __init__(self, answers: int) -> None:
+        self.answers = answers
 
     async def query(self, sql: str, parameters: Mapping[str, Value] | None = None) -> list[Row]:
-        await asyncio.Event().wait()
-        return []
+        if not self.answers:
+            await asyncio.Event().wait()
+        self.answers -= 1
+        asked = parameters or {}
+        tenants, ids = asked["tenants"], asked["ids"]
+        assert isinstance(tenants, list)
+        assert isinstance(ids, list)
+        return [
+            {"tenant": tenant, "interaction_id": one, "request_model": "m", "environment": "e"}
+            for tenant, one in product(tenants, ids)
+        ]
 
     async def command(self, sql: str, parameters: Mapping[str, Value] | None = None) -> None:
         await asyncio.Event().wait()
@@ -119,4 +132,13 @@ class Slow:
 
 async def test_a_store_that_does_not_answer_in_time_is_unavailable() -> None:
     with pytest.raises(Unavailable, match="in time"):
-        await StoredPlaces(Slow(), 0.01).places([Subject("acme", "i-8")])
+        await StoredPlaces(Slow(answers=0), 0.01).places([Subject("acme", "i-8")])
+
+
+async def test_a_store_that_is_slow_answers_some_and_each_tenant_in_its_turn() -> None:
+    asked = [Subject("aaa", f"a-{n}") for n in range(500)] + [Subject("zzz", "z-1")]
+
+    found = await StoredPlaces(Slow(answers=1), 0.05).places(asked)
+
+    assert len(found.keys() & set(asked)) == 32
+    assert found[Subject("zzz", "z-1")] == Place("m", "e")
