@@ -31,6 +31,12 @@ class Fields:
     >>> item = Fields({"model": 7, "colour": "red"})
     >>> item.text("model"), item.faults, item.ignored
     ('', ['model: expected a string, got a number'], ('colour',))
+
+    What was read is `said`, in one form however it was told:
+
+    >>> item = Fields({"score": 1, "label": "", "colour": "red"})
+    >>> item.number("score"), item.text("label"), item.said
+    (1.0, '', {'score': 1.0})
     """
 
     def __init__(
@@ -39,15 +45,21 @@ class Fields:
         self.faults: list[str] = [] if faults is None else faults
         self._item = item
         self._path = path
-        self._asked: set[str] = set()
-        self._children: list[Fields] = []
+        self._read: dict[str, object] = {}
+        self._children: dict[str, Fields] = {}
 
     @property
     def ignored(self) -> tuple[str, ...]:
         """The names of the fields that no reader asked for, with those of the objects inside."""
-        own = (self._path + shown(str(key)) for key in self._item if key not in self._asked)
-        inner = (name for child in self._children for name in child.ignored)
+        own = (self._path + shown(str(key)) for key in self._item if key not in self._read)
+        inner = (name for child in self._children.values() for name in child.ignored)
         return (*own, *inner)
+
+    @property
+    def said(self) -> dict[str, object]:
+        """What readers were asked for and found, without what is empty: JSON, and times in UTC."""
+        inner = {name: child.said for name, child in self._children.items()}
+        return {name: value for name, value in (self._read | inner).items() if not _is_empty(value)}
 
     def has(self, name: str) -> bool:
         """Whether the field is there and not null."""
@@ -55,8 +67,8 @@ class Fields:
 
     def raw(self, name: str) -> object:
         """The field as it is; None when it is absent."""
-        self._asked.add(name)
-        return self._item.get(name)
+        value = self._read[name] = self._item.get(name)
+        return value
 
     def fault(self, name: str, sentence: str) -> None:
         """Add a fault of the field."""
@@ -89,7 +101,8 @@ class Fields:
         if value and not is_uuid(value):
             self.fault(name, f"expected a UUID of 36 characters, got {shown(value)!r}")
             return ""
-        return value.lower()
+        read = self._read[name] = value.lower()
+        return read
 
     def number(self, name: str, *, low: float = -math.inf, high: float = math.inf) -> float | None:
         """A finite number within the bounds."""
@@ -105,7 +118,8 @@ class Fields:
         if not low <= value <= high:
             self.fault(name, f"expected a number from {low:g} to {high:g}, got {value:g}")
             return None
-        return float(value)
+        read = self._read[name] = float(value)
+        return read
 
     def count(self, name: str, *, high: int = 2**32 - 1) -> int | None:
         """A whole number from 0 to `high`."""
@@ -136,6 +150,7 @@ class Fields:
         if isinstance(read, str):
             self.fault(name, read)
             return None
+        self._read[name] = read
         return read
 
     def tags(self, name: str) -> dict[str, str]:
@@ -181,7 +196,8 @@ class Fields:
         if flaw is not None:
             self.fault(f"{name}[{index}]", flaw)
             return ()
-        return tuple(float(item) for item in value)
+        read = self._read[name] = tuple(float(item) for item in value)
+        return read
 
     def child(self, name: str) -> "Fields":
         """The object in a field, read the same way; an empty one when it is absent or wrong."""
@@ -190,7 +206,7 @@ class Fields:
             self.fault(name, f"expected an object, got {kind_of(value)}")
             value = None
         child = Fields(value or {}, self.faults, f"{self._path}{name}.")
-        self._children.append(child)
+        self._children[name] = child
         return child
 
     def json(self, name: str, types: type | tuple[type, ...] = dict) -> str:
@@ -238,6 +254,11 @@ def kind_of(value: object) -> str:
 def shown(text: str) -> str:
     """The beginning of a caller's text, fit to be said back."""
     return text[:64].encode("utf-8", "replace").decode()
+
+
+def _is_empty(value: object) -> bool:
+    # Neither 0 nor 0.0: they are said.
+    return value is None or value is False or value in ("", (), [], {})
 
 
 def _text_flaw(value: object, limit: int) -> str | None:

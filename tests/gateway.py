@@ -35,9 +35,10 @@ class WatchedOutbox(FakeOutbox):
         super().__init__()
         self.stored = asyncio.Event()
 
-    async def append(self, facts: Sequence[Fact], *, closes: Sequence[str] = ()) -> None:
-        await super().append(facts, closes=closes)
+    async def append(self, facts: Sequence[Fact], *, closes: Sequence[str] = ()) -> Sequence[Fact]:
+        refused = await super().append(facts, closes=closes)
         self.stored.set()
+        return refused
 
 
 @dataclass

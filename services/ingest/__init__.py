@@ -5,6 +5,7 @@ In        HTTP /v1/interactions, /v1/spans, /v1/traces (OTLP protobuf and JSON);
 Out       interaction.completed.v1, span.ended.v1
 Owns      nothing but its outbox
 Answers   200 after the facts are stored, with a verdict for each item
-Once      an item's id (a span's trace and span id) is its event id, so an item sent again is the same fact
+Once      an item's id (a span's trace and span id) is its event id, so an item sent again is the same fact;
+          with other content it is a conflict, and refused
 Settings  LEEWAY_INGEST_
 """

@@ -64,6 +64,11 @@ def spans_of(export: ExportTraceServiceRequest) -> Iterator[Span | Refused]:
             yield from (_span(span, resource) for span in scope.spans)
 
 
+def shown_span(name: str, span_id: str) -> str:
+    """How a span is named in what its sender is told."""
+    return f"span {name[:64]!r} ({span_id[:16] or 'no id'})"
+
+
 def reply(refused: Sequence[Refused]) -> ExportTraceServiceResponse:
     """What an export is answered: how many spans were refused, and the first reasons."""
     response = ExportTraceServiceResponse()
@@ -128,7 +133,7 @@ def _resource(attributes: Iterable[KeyValue]) -> _Resource:
 def _span(wire: WireSpan, resource: _Resource) -> Span | Refused:
     faults = [sentence for wrong, sentence in _faults(wire) if wrong]
     if faults:
-        who = f"span {wire.name[:64]!r} ({wire.span_id.hex()[:16] or 'no id'})"
+        who = shown_span(wire.name, wire.span_id.hex())
         return Refused((f"{who}: {', '.join(faults)}",))
     attributes = _attributes(wire.attributes)
     ended = max(wire.start_time_unix_nano, wire.end_time_unix_nano)

@@ -1,6 +1,7 @@
 """What was read becomes facts, and the facts become durable: the one way in behind every door."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -16,8 +17,8 @@ from services.ingest.domain.genai import model_call
 from services.ingest.domain.interactions import read_interaction
 from services.ingest.domain.spans import Span, read_span
 from services.ingest.drafts import drafted_items
-from services.ingest.otlp import export_of, reply, spans_of
-from shared.batches import Draft, Refused, bounded, drafts_of, items_of, store
+from services.ingest.otlp import export_of, reply, shown_span, spans_of
+from shared.batches import Draft, Refused, bounded, digest_of, drafts_of, items_of, store
 from shared.clock import Clock, micros
 from shared.ids import derived_id, new_id
 from shared.interactions import interaction_fact, time_suspect
@@ -148,4 +149,5 @@ def _exported(span: Span, caller: Caller, policy: str, now: datetime) -> Draft |
         fact = span_fact(span, caller, policy, now)
     else:
         fact = interaction_fact(call, caller, policy, now)
-    return bounded(Draft(fact))
+    fact = replace(fact, digest=digest_of(span))
+    return bounded(Draft(fact, name=shown_span(span.name, span.span_id)))

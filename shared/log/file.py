@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS lanes (
     topic TEXT, partition INTEGER, seq INTEGER NOT NULL,
     PRIMARY KEY (topic, partition)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS seen (
-    topic TEXT, event_id TEXT, accepted_at_us INTEGER NOT NULL,
+    topic TEXT, event_id TEXT, accepted_at_us INTEGER NOT NULL, digest BLOB,
     PRIMARY KEY (topic, event_id)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS seen_by_time ON seen (accepted_at_us);
 CREATE TABLE IF NOT EXISTS accepted (
@@ -116,6 +116,7 @@ class OutboxFile:
         self._db.execute("PRAGMA wal_autocheckpoint=0")  # no commit waits for a `Checkpointer`
         self._db.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
         self._db.executescript(_SCHEMA)
+        self._remember_digests()
         self._db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (new_id(),))
         rows = self._db.execute("SELECT topic, partition, seq FROM lanes")
         self._lanes = {(topic, partition): seq for topic, partition, seq in rows}
@@ -135,15 +136,18 @@ class OutboxFile:
         """About how many pages were written since `open`: one for each row, and those of large values."""
         return self._db.total_changes + self._bytes // PAGE_BYTES
 
-    def write(self, writes: Sequence[Write], now_us: int) -> None:
-        """Store all of the writes in one transaction; on any error none of them is stored."""
+    def write(self, writes: Sequence[Write], now_us: int) -> list[Sequence[Fact]]:
+        """Store all of the writes in one transaction; on any error none of them is stored.
+
+        For each write the facts that it refused, as `Outbox.append` says.
+        """
         batch = _Batch(now_us, dict(self._lanes))
         self._db.execute("BEGIN IMMEDIATE")
         with self._db:  # commits, or rolls back
-            for write in writes:
-                self._apply(write, batch)
+            refused = [self._apply(write, batch) for write in writes]
             self._append(batch)
         self._lanes = batch.lanes
+        return refused
 
     def trim(self, offsets: range, keep_topics: Collection[str], limit: int) -> Trimmed:
         """Delete the records at these offsets but those of `keep_topics`; looks at `limit` at most."""
@@ -185,8 +189,14 @@ class OutboxFile:
         intent = self._db.execute("SELECT ranges FROM intents WHERE grp = ?", (name,)).fetchone()
         return GroupState(positions, states, _ranges(intent[0]) if intent else None)
 
-    def _apply(self, write: Write, batch: "_Batch") -> None:
-        self._accept(write.facts, batch)
+    def _remember_digests(self) -> None:
+        """Files of earlier versions have no digests; an id whose digest is null conflicts with nothing."""
+        columns = {name for _, name, *_ in self._db.execute("PRAGMA table_info(seen)")}
+        if "digest" not in columns:
+            self._db.execute("ALTER TABLE seen ADD COLUMN digest BLOB")
+
+    def _apply(self, write: Write, batch: "_Batch") -> Sequence[Fact]:
+        refused = self._accept(write.facts, batch)
         for call in write.opens:
             self._db.execute(
                 "INSERT INTO open_calls VALUES (?, ?, ?)",
@@ -202,8 +212,10 @@ class OutboxFile:
             )
         if write.commit is not None:
             self._step(write.commit, batch)
+        return refused
 
-    def _accept(self, facts: Sequence[Fact], batch: "_Batch") -> None:
+    def _accept(self, facts: Sequence[Fact], batch: "_Batch") -> Sequence[Fact]:
+        refused = []
         for fact in facts:
             if fact.only_for or self._first_time(fact, batch.now_us):
                 topic = fact.topic.name
@@ -211,14 +223,25 @@ class OutboxFile:
                 headers = json.dumps({ONLY_FOR: fact.only_for}) if fact.only_for else None
                 batch.add(topic, partition, fact.key, fact.event_id, headers, fact.value)
                 batch.accepted[topic, fact.key] += fact.only_for in {"", STORING_GROUP}
+            elif self._conflicts(fact):
+                refused.append(fact)
+        return refused
 
     def _first_time(self, fact: Fact, now_us: int) -> bool:
         """Whether this tenant's id is new: another tenant may choose the same one."""
         inserted = self._db.execute(
-            "INSERT OR IGNORE INTO seen VALUES (?, ?, ?)",
-            (fact.topic.name, f"{fact.key}/{fact.event_id}", now_us),
+            "INSERT OR IGNORE INTO seen (topic, event_id, accepted_at_us, digest)"
+            " VALUES (?, ?, ?, ?)",
+            (*_seen_as(fact), now_us, fact.digest),
         )
         return inserted.rowcount == 1
+
+    def _conflicts(self, fact: Fact) -> bool:
+        """Whether the fact that was accepted under this id is known to be another one."""
+        (digest,) = self._db.execute(
+            "SELECT digest FROM seen WHERE topic = ? AND event_id = ?", _seen_as(fact)
+        ).fetchone()
+        return digest is not None and digest != fact.digest
 
     def _append(self, batch: "_Batch") -> None:
         self._db.executemany(
@@ -287,6 +310,10 @@ class _Batch:
     ) -> None:
         seq = self.lanes[topic, partition] = self.lanes.get((topic, partition), 0) + 1
         self.rows.append((topic, partition, seq, key, event_id, self.now_us, headers, value))
+
+
+def _seen_as(fact: Fact) -> tuple[str, str]:
+    return fact.topic.name, f"{fact.key}/{fact.event_id}"
 
 
 def _locked(path: Path) -> TextIO:

@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 TRIM_STEP = 250  # records
 
-_Waiting = tuple[Write, "asyncio.Future[None]"]
+_Waiting = tuple[Write, "asyncio.Future[Sequence[Fact]]"]
 
 
 class SqliteOutbox:
@@ -69,9 +69,9 @@ class SqliteOutbox:
         await asyncio.to_thread(self._checkpointer.close)
         self._file.close()
 
-    async def append(self, facts: Sequence[Fact], *, closes: Sequence[str] = ()) -> None:
-        """See `Outbox.append`. A fact whose topic and event id were accepted before is not repeated."""
-        await self._put(Write(facts=facts, closes=closes))
+    async def append(self, facts: Sequence[Fact], *, closes: Sequence[str] = ()) -> Sequence[Fact]:
+        """See `Outbox.append`."""
+        return await self._put(Write(facts=facts, closes=closes))
 
     async def open(self, call: OpenCall) -> None:
         """See `Outbox.open`."""
@@ -119,8 +119,8 @@ class SqliteOutbox:
         with self._file_lock:
             return self._file.forget(before_us, TRIM_STEP)
 
-    async def _put(self, write: Write) -> None:
-        done: asyncio.Future[None] = self._loop.create_future()
+    async def _put(self, write: Write) -> Sequence[Fact]:
+        done: asyncio.Future[Sequence[Fact]] = self._loop.create_future()
         with self._more:
             if self._closing:
                 raise Unavailable("The process is stopping.")
@@ -128,20 +128,21 @@ class SqliteOutbox:
                 raise Unavailable("The outbox is behind; try again.", retry_after_seconds=1)
             self._waiting.append((write, done))
             self._more.notify()
-        await asyncio.shield(done)
+        return await asyncio.shield(done)
 
     def _write_all(self) -> None:
         while batch := self._gather():
             try:
                 with self._file_lock:
-                    self._file.write([write for write, _ in batch], micros(self._clock.now()))
+                    writes = [write for write, _ in batch]
+                    refused = self._file.write(writes, micros(self._clock.now()))
                     pages = self._file.pages_changed
             except (sqlite3.Error, OSError) as error:
                 log.error("outbox.write_failed", error=str(error))
                 failure = Unavailable(f"The outbox cannot be written: {error}.")
                 self._loop.call_soon_threadsafe(_fail, batch, failure)
             else:
-                self._loop.call_soon_threadsafe(_succeed, batch)
+                self._loop.call_soon_threadsafe(_succeed, batch, refused)
                 self._checkpointer.wrote(pages)
 
     def _gather(self) -> list[_Waiting]:
@@ -152,13 +153,14 @@ class SqliteOutbox:
             return batch
 
 
-def _succeed(batch: list[_Waiting]) -> None:
+def _succeed(batch: list[_Waiting], refused: list[Sequence[Fact]]) -> None:
     taken = Counter(fact.topic.name for write, _ in batch for fact in write.facts)
+    taken.subtract(fact.topic.name for facts in refused for fact in facts)
     for topic, count in taken.items():
         FACTS_ACCEPTED.labels(topic).inc(count)
-    for _, done in batch:
+    for (_, done), facts in zip(batch, refused, strict=True):
         if not done.done():
-            done.set_result(None)
+            done.set_result(facts)
 
 
 def _fail(batch: list[_Waiting], error: Unavailable) -> None:

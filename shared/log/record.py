@@ -19,7 +19,8 @@ class Fact:
 
     `key` is the tenant; `event_id` is the CloudEvents id (a UUID); `value` is the serialized message.
     `only_for` names the one group that is to handle it: a dead letter that is played again was handled
-    by the others.
+    by the others. `digest` is a fingerprint of what a caller sent under an id of its choice, which
+    tells a repeat from other content; what the server adds, such as times, has no part in it.
     """
 
     topic: Topic
@@ -27,6 +28,7 @@ class Fact:
     event_id: str
     value: bytes
     only_for: str = ""
+    digest: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +106,14 @@ class OpenCall:
 class Outbox(Protocol):
     """Where a process puts its facts. One process writes one outbox."""
 
-    async def append(self, facts: Sequence[Fact], *, closes: Sequence[str] = ()) -> None:
-        """Store the facts, and close the named open calls, in one transaction.
+    async def append(self, facts: Sequence[Fact], *, closes: Sequence[str] = ()) -> Sequence[Fact]:
+        """Store the facts, and close the named open calls, in one transaction; what it refused.
 
         When it returns the facts survive a kill of the process. Facts of one caller keep their order.
+        A fact whose topic, key and event id were accepted before is not stored again. With the same
+        digest it is a repeat, and as good as stored; with another it is a conflict, and refused: the
+        caller must not say yes to it. Those before and after it are stored all the same. Ids are
+        remembered for a time, by each outbox for itself.
         Raises `Unavailable` when nothing was stored (queue or disk full): the caller must not say yes.
         """
         ...

@@ -20,8 +20,11 @@ LIMITS = ConsumerLimits(
 )
 
 
-def a_fact(n: int, *, tenant: str = "acme", topic: Topic = INTERACTION_COMPLETED) -> Fact:
-    return Fact(topic, tenant, f"00000000-0000-7000-8000-{n:012d}", f"value {n}".encode())
+def a_fact(
+    n: int, *, tenant: str = "acme", topic: Topic = INTERACTION_COMPLETED, digest: bytes = b""
+) -> Fact:
+    event_id = f"00000000-0000-7000-8000-{n:012d}"
+    return Fact(topic, tenant, event_id, f"value {n}".encode(), digest=digest)
 
 
 class Collecting:
@@ -146,17 +149,74 @@ class LogSuite:
     async def test_a_fact_sent_again_is_accepted_once(self, log: Harness) -> None:
         handler = Collecting(done=2)
         async with log.outbox() as outbox:
-            await outbox.append([a_fact(1)])
-            await outbox.append([a_fact(1), a_fact(2)])
+            await outbox.append([a_fact(1, digest=b"1")])
+            refused = await outbox.append([a_fact(1, digest=b"1"), a_fact(2)])
 
             await log.run(handler, handler.stop)
 
+        assert list(refused) == []
         assert [r.value for r in handler.records] == [b"value 1", b"value 2"]
+
+    async def test_an_id_with_other_content_is_refused_and_the_facts_around_it_are_stored(
+        self, log: Harness
+    ) -> None:
+        handler = Collecting(done=3)
+        other = a_fact(1, digest=b"other")
+        async with log.outbox() as outbox:
+            assert list(await outbox.append([a_fact(1, digest=b"1")])) == []
+            refused = await outbox.append([a_fact(2), other, a_fact(1, digest=b"1"), a_fact(3)])
+
+            await log.run(handler, handler.stop)
+
+        assert list(refused) == [other]
+        assert [r.value for r in handler.records] == [b"value 1", b"value 2", b"value 3"]
+        assert [r.seq for r in handler.records] == [1, 2, 3]
+
+    async def test_of_two_contents_under_one_id_in_one_call_the_first_is_stored(
+        self, log: Harness
+    ) -> None:
+        handler = Collecting(done=2)
+        first, second = a_fact(1, digest=b"1"), a_fact(1, digest=b"2")
+        async with log.outbox() as outbox:
+            refused = await outbox.append([first, second, a_fact(2), second])
+
+            await log.run(handler, handler.stop)
+
+        assert list(refused) == [second, second]
+        assert [r.value for r in handler.records] == [b"value 1", b"value 2"]
+
+    async def test_of_callers_at_the_same_time_each_is_told_of_its_own_facts(
+        self, log: Harness
+    ) -> None:
+        facts = [a_fact(1, digest=b"%d" % n) for n in range(20)]
+        async with log.outbox() as outbox:
+            answers = await asyncio.gather(*(outbox.append([fact]) for fact in facts))
+
+        refused = [list(answer) for answer in answers]
+        assert refused.count([]) == 1
+        assert all(told in ([], [fact]) for told, fact in zip(refused, facts, strict=True))
+
+    async def test_what_nobody_sent_conflicts_with_what_is_sent_under_its_id(
+        self, log: Harness
+    ) -> None:
+        async with log.outbox() as outbox:
+            await outbox.append([a_fact(1)])
+
+            assert list(await outbox.append([a_fact(1)])) == []
+            assert list(await outbox.append([a_fact(1, digest=b"1")])) == [a_fact(1, digest=b"1")]
+
+    async def test_a_later_life_remembers_what_was_sent_under_an_id(self, log: Harness) -> None:
+        same, other = a_fact(1, digest=b"1"), a_fact(1, digest=b"2")
+        async with log.outbox() as outbox:
+            await outbox.append([same])
+        async with log.outbox() as outbox:
+            assert list(await outbox.append([same, other])) == [other]
 
     async def test_two_tenants_may_choose_the_same_id(self, log: Harness) -> None:
         handler = Collecting(done=2)
         async with log.outbox() as outbox:
-            await outbox.append([a_fact(1, tenant="acme"), a_fact(1, tenant="bank")])
+            facts = [a_fact(1, tenant=name, digest=name.encode()) for name in ("acme", "bank")]
+            assert list(await outbox.append(facts)) == []
 
             await log.run(handler, handler.stop)
 

@@ -1,6 +1,7 @@
 """The embedded log, held to the suite of the log's ports, and to what is its own."""
 
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from shared.errors import Conflict, Unavailable
 from shared.log.folder import FolderLog
 from shared.log.outbox import TRIM_STEP, SqliteOutbox
 from shared.log.record import Fact, OpenCall
+from shared.metrics import FACTS_ACCEPTED
 from shared.topics import FEEDBACK_RECEIVED, INTERACTION_COMPLETED
 from tests.contract.log_suite import LogSuite, a_fact
 from tests.embedded import EmbeddedHarness, an_outbox
@@ -32,6 +34,50 @@ async def test_a_fact_sent_again_is_counted_once(tmp_path: Path) -> None:
         ]
 
     assert sum(n for *_, n in counts) == 2
+
+
+async def test_a_refused_fact_is_counted_neither_in_the_books_nor_as_accepted(
+    tmp_path: Path,
+) -> None:
+    metric = FACTS_ACCEPTED.labels(INTERACTION_COMPLETED.name)._value
+    before = metric.get()
+    async with an_outbox(tmp_path) as outbox:
+        await outbox.append([a_fact(1, digest=b"1"), a_fact(1, digest=b"2")])
+        counts = [
+            row for reader in FolderLog(tmp_path).readers() for row in reader.counts("accepted")
+        ]
+
+    assert sum(n for *_, n in counts) == 1
+    assert metric.get() - before == 1
+
+
+async def test_a_file_of_an_earlier_version_is_taken_over_and_its_ids_conflict_with_nothing(
+    tmp_path: Path,
+) -> None:
+    async with an_outbox(tmp_path) as outbox:
+        await outbox.append([a_fact(1)])
+    with closing(sqlite3.connect(tmp_path / "edge-0.db", isolation_level=None)) as db:
+        db.execute("ALTER TABLE seen DROP COLUMN digest")
+
+    async with an_outbox(tmp_path) as outbox:
+        refused = await outbox.append([a_fact(1, digest=b"1"), a_fact(2, digest=b"1")])
+    async with an_outbox(tmp_path) as outbox:
+        later = await outbox.append([a_fact(1, digest=b"2"), a_fact(2, digest=b"2")])
+        records, _ = FolderLog(tmp_path).readers()[0].read([INTERACTION_COMPLETED.name], 0, 10)
+
+    assert (list(refused), list(later)) == ([], [a_fact(2, digest=b"2")])
+    assert [r.value for r in records] == [b"value 1", b"value 2"]
+
+
+async def test_a_call_is_closed_even_when_its_fact_is_refused(tmp_path: Path) -> None:
+    opened = datetime(2026, 1, 1, tzinfo=UTC)
+    async with an_outbox(tmp_path) as outbox:
+        await outbox.append([a_fact(1, digest=b"sent")])
+        await outbox.open(OpenCall("a", opened, b"partial a"))
+
+        refused = await outbox.append([a_fact(1)], closes=["a"])
+    async with an_outbox(tmp_path) as outbox:
+        assert (list(refused), outbox.orphans()) == ([a_fact(1)], [])
 
 
 async def test_an_open_call_survives_until_it_is_closed(tmp_path: Path) -> None:

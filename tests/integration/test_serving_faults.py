@@ -270,9 +270,9 @@ async def test_a_full_outbox_is_a_503_and_asks_no_upstream(
 class FullAtTheEnd(FakeOutbox):
     """Opens calls, and has no room for their facts."""
 
-    async def append(self, facts: Any, *, closes: Any = ()) -> None:
+    async def append(self, facts: Any, *, closes: Any = ()) -> Any:
         self.full = True
-        await super().append(facts, closes=closes)
+        return await super().append(facts, closes=closes)
 
 
 @pytest.mark.parametrize("stub", [{}, {"cut_after": 3}])
@@ -309,7 +309,7 @@ async def test_calls_that_an_earlier_life_left_open_are_recorded_as_interrupted(
             left = dict(outbox.opened)
             asked.cancel()
             await upstream.left.wait()
-        outbox.facts.clear()
+        outbox = Left()
         outbox.opened = left
         async with gateway(wiring, outbox) as second:
             [stored] = second.interactions

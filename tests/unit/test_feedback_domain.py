@@ -1,6 +1,7 @@
 """Feedback: what each kind must say, and how it is taken."""
 
 import json
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from services.feedback.app import build
 from services.feedback.domain import read_feedback
 from services.feedback.settings import Settings
 from services.feedback.stream import feedback_fact
+from shared.batches import digest_of
 from shared.clock import micros
 from shared.fields import Fields
 from shared.live import LiveView
@@ -275,6 +277,46 @@ async def test_a_batch_is_judged_item_by_item() -> None:
         "status": "rejected",
         "faults": ["interaction_id: is required, or session_id", "label: expected one of up, down"],
     }
+
+
+async def test_an_item_whose_id_has_other_content_is_answered_409() -> None:
+    outbox = FakeOutbox()
+    await post(THUMB | {"id": FEEDBACK_ID}, outbox)
+
+    repeated, _ = await post(THUMB | {"id": FEEDBACK_ID}, outbox)
+    status, body = await post(THUMB | {"id": FEEDBACK_ID, "label": "down"}, outbox)
+
+    assert (repeated, status) == (200, 409)
+    assert body == {
+        "accepted": 0,
+        "rejected": 1,
+        "results": [
+            {
+                "id": FEEDBACK_ID,
+                "status": "conflict",
+                "faults": [
+                    "id: was accepted before with other content, which stays; send this under another id"
+                ],
+            }
+        ],
+    }
+    assert [FeedbackReceived.FromString(fact.value).label for fact in outbox.facts] == ["up"]
+
+
+@given(
+    st.sampled_from(EVERY_KIND),
+    st.dictionaries(st.sampled_from(["value", "text", "tags", "rater", "about_at"]), JSON),
+)
+def test_what_is_read_without_a_fault_has_a_digest_whatever_else_is_there(
+    item: dict[str, Any], more: dict[str, Any]
+) -> None:
+    def digest(one: dict[str, Any]) -> bytes | None:
+        fields = Fields(one)
+        read_feedback(fields, fresh_id=FEEDBACK_ID, now=NOW)
+        return None if fields.faults else digest_of(fields.said)
+
+    told = item | more
+    assert digest(told) == digest({"colour": math.nan, **dict(reversed(told.items()))})
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
+from leeway_pb.v1.interaction_pb2 import InteractionCompleted
 from leeway_pb.v1.span_pb2 import SpanEnded
 
 from services.ingest.app import build
 from services.ingest.settings import Settings
-from shared.clock import micros
+from services.ingest.stream import Intake
+from shared.batches import Draft
+from shared.clock import SimulatedClock, micros
 from shared.live import LiveView
-from tests.builders import INTERACTION_ID, NOW
+from tests.builders import INTERACTION_ID, NOW, a_caller
 from tests.doors import a_client, a_host, a_live_view
 from tests.fakes import FakeOutbox
 
@@ -59,7 +62,79 @@ async def test_each_item_gets_its_own_verdict() -> None:
             {"id": INTERACTION_ID, "status": "accepted"},
         ],
     }
-    assert [fact.event_id for fact in outbox.facts] == [INTERACTION_ID, INTERACTION_ID]
+    assert [fact.event_id for fact in outbox.facts] == [INTERACTION_ID]
+
+
+async def test_an_item_whose_id_has_other_content_is_a_conflict_and_the_others_are_stored() -> None:
+    outbox = FakeOutbox()
+    first = {"id": INTERACTION_ID, "model": "demo", "input": "Two and two?"}
+    await post("/v1/interactions", {"interactions": [first]}, outbox)
+
+    status, body = await post(
+        "/v1/interactions",
+        {"interactions": [first | {"input": "Three?"}, {"model": "demo"}, first]},
+        outbox,
+    )
+
+    assert (status, body["accepted"], body["rejected"]) == (200, 2, 1)
+    assert body["results"][0] == {
+        "id": INTERACTION_ID,
+        "status": "conflict",
+        "faults": [
+            "id: was accepted before with other content, which stays; send this under another id"
+        ],
+    }
+    assert body["results"][2] == {"id": INTERACTION_ID, "status": "accepted"}
+    assert [InteractionCompleted.FromString(fact.value).input_text for fact in outbox.facts] == [
+        "Two and two?",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        {"model": "demo", "id": INTERACTION_ID, "tags": {"b": "2", "a": "1"}},
+        {"id": INTERACTION_ID.upper(), "model": "demo", "tags": {"a": "1", "b": "2"}},
+        {"id": INTERACTION_ID, "model": "demo", "tags": {"a": "1", "b": "2"}, "colour": "red"},
+        {"id": INTERACTION_ID, "model": "demo", "tags": {"a": "1", "b": "2"}, "session_id": None},
+    ],
+)
+async def test_the_same_said_in_another_form_is_a_repeat_at_any_time(again: dict[str, Any]) -> None:
+    outbox = FakeOutbox()
+    clock = SimulatedClock(NOW)
+    intake = Intake(outbox, a_live_view(), clock)
+    first = {"id": INTERACTION_ID, "model": "demo", "tags": {"a": "1", "b": "2"}}
+
+    await intake.interactions(a_caller(), json.dumps({"interactions": [first]}).encode())
+    clock.advance(60)
+    (stored,) = await intake.interactions(
+        a_caller(), json.dumps({"interactions": [again]}).encode()
+    )
+
+    assert isinstance(stored, Draft)
+    assert len(outbox.facts) == 1
+
+
+async def test_times_are_the_same_in_either_notation_and_other_times_are_other_content() -> None:
+    outbox = FakeOutbox()
+    item = {"id": INTERACTION_ID, "model": "demo", "started_at": "2026-11-24T08:00:00+01:00"}
+    same, other = item | {"started_at": 1795503600}, item | {"started_at": 1795503601.5}
+
+    _, body = await post("/v1/interactions", {"interactions": [item, same, other]}, outbox)
+
+    assert [result["status"] for result in body["results"]] == ["accepted", "accepted", "conflict"]
+
+
+async def test_a_batch_of_nothing_but_conflicts_is_answered_409() -> None:
+    outbox = FakeOutbox()
+    item = {"id": INTERACTION_ID, "model": "demo"}
+    await post("/v1/interactions", {"interactions": [item]}, outbox)
+
+    alone, _ = await post("/v1/interactions", {"interactions": [item | {"model": "m"}]}, outbox)
+    faulty, _ = await post("/v1/interactions", {"interactions": [item | {"model": "m"}, 7]}, outbox)
+
+    assert (alone, faulty) == (409, 400)
 
 
 async def test_a_batch_with_nothing_acceptable_is_answered_400() -> None:
@@ -158,12 +233,14 @@ async def test_a_span_is_stored_with_its_attributes_as_text() -> None:
     )
 
 
-async def test_a_span_sent_again_has_the_same_event_id() -> None:
+async def test_a_span_sent_again_is_a_repeat_and_with_other_content_a_conflict() -> None:
     outbox = FakeOutbox()
 
-    await post("/v1/spans", {"spans": [A_SPAN, A_SPAN | {"name": "again"}]}, outbox)
+    _, body = await post("/v1/spans", {"spans": [A_SPAN, A_SPAN, A_SPAN | {"name": "x"}]}, outbox)
 
-    assert outbox.facts[0].event_id == outbox.facts[1].event_id
+    assert [result["status"] for result in body["results"]] == ["accepted", "accepted", "conflict"]
+    assert len({result["id"] for result in body["results"]}) == 1
+    assert len(outbox.facts) == 1
 
 
 @pytest.mark.parametrize(

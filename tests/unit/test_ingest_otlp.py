@@ -45,16 +45,36 @@ async def test_what_calls_no_named_model_stays_a_span(attributes: dict[str, Any]
     assert dict(span.attributes) == attributes
 
 
-async def test_an_export_sent_again_has_the_same_event_ids() -> None:
+async def test_an_export_sent_again_in_either_encoding_is_a_repeat() -> None:
     outbox = FakeOutbox()
     export = an_export(a_span(CHAT), a_span({}, spanId="00f067aa0ba902b8"))
 
     await post(json.dumps(export).encode(), outbox)
-    await post(in_protobuf(export), outbox, media_type=PROTOBUF)
+    again = await post(in_protobuf(export), outbox, media_type=PROTOBUF)
 
-    ids = [fact.event_id for fact in outbox.facts]
-    assert ids[:2] == ids[2:]
-    assert len(set(ids)) == 2
+    assert (again.status_code, again.content) == (200, b"")
+    assert len(outbox.facts) == 2
+
+
+@pytest.mark.parametrize("changed", [CHAT | {"gen_ai.usage.output_tokens": 4}, {"a": "other"}])
+async def test_a_span_sent_again_with_other_content_is_told_as_refused(
+    changed: dict[str, Any],
+) -> None:
+    outbox = FakeOutbox()
+    first, other = a_span(changed | {"b": 1}), a_span({}, spanId="00f067aa0ba902b8")
+    await post(json.dumps(an_export(first)).encode(), outbox)
+
+    told = await post(json.dumps(an_export(a_span(changed), other)).encode(), outbox)
+
+    assert told.status_code == 200
+    assert told.json() == {
+        "partialSuccess": {
+            "rejectedSpans": "1",
+            "errorMessage": "span 'chat gpt-4o' (00f067aa0ba902b7): was accepted before with other"
+            " content, which stays; send this under another id",
+        }
+    }
+    assert len(outbox.facts) == 2
 
 
 async def test_the_same_trace_of_two_tenants_has_different_event_ids() -> None:
@@ -103,7 +123,7 @@ async def test_refused_spans_are_counted_in_the_encoding_of_the_request() -> Non
     assert (encoded.status_code, encoded.headers["content-type"]) == (200, PROTOBUF)
     response = ExportTraceServiceResponse.FromString(encoded.content)
     assert json_format.MessageToDict(response) == {"partialSuccess": expected}
-    assert len(outbox.facts) == 2
+    assert len(outbox.facts) == 1
 
 
 async def test_an_export_without_a_fault_is_answered_by_an_empty_message() -> None:

@@ -133,7 +133,7 @@ async def test_an_interaction_is_the_same_fact_through_either_door(
     assert over_http == over_grpc
     assert isinstance(over_http[0], Draft)
     assert over_http[0].ignored == ()
-    assert len(doors.outbox.facts) == 2
+    assert len(doors.outbox.facts) == 1
 
 
 async def test_a_draft_without_an_id_is_given_one() -> None:
@@ -172,6 +172,24 @@ async def test_each_draft_gets_its_own_verdict_with_every_fault() -> None:
         ],
     )
     assert [fact.event_id for fact in doors.outbox.facts] == [INTERACTION_ID]
+
+
+async def test_a_draft_whose_id_has_other_content_is_refused() -> None:
+    doors = Doors()
+    await doors.http({"id": INTERACTION_ID, "model": "demo"})
+
+    stored = await doors.grpc(
+        InteractionDraft(id=INTERACTION_ID, model="other"), InteractionDraft(model="demo")
+    )
+
+    reply = record_reply(stored)
+    assert (reply.accepted, reply.rejected) == (1, 1)
+    assert reply.verdicts[0] == Verdict(
+        faults=[
+            "id: was accepted before with other content, which stays; send this under another id"
+        ]
+    )
+    assert len(doors.outbox.facts) == 2
 
 
 async def test_more_than_a_thousand_drafts_are_refused_as_a_whole() -> None:

@@ -65,9 +65,10 @@ def accepts(request: Request) -> Answer:
 
 
 def verdicts(results: Sequence[Mapping[str, object]]) -> Answer:
-    accepted = sum(result["status"] == "accepted" for result in results)
+    words = [result["status"] for result in results]
+    accepted = words.count("accepted")
     counts = {"accepted": accepted, "rejected": len(results) - accepted}
-    status = 200 if accepted else 400
+    status = 200 if accepted else 400 if "rejected" in words else 409
     return Answer(status, json.dumps({**counts, "results": results}).encode())
 
 

@@ -108,6 +108,24 @@ def test_a_batch_that_is_refused_whole_with_verdicts_is_not_sent_again(
     assert client.stats().rejected == 1
 
 
+def test_an_item_whose_id_has_other_content_is_counted_as_rejected_and_not_sent_again(
+    client: leeway.Client, stub: Stub
+) -> None:
+    conflict: dict[str, object] = {"id": "a", "status": "conflict", "faults": ["id: is taken"]}
+    accepted: dict[str, object] = {"id": "b", "status": "accepted"}
+
+    stub.answer = lambda _: verdicts([conflict, accepted])
+    client.record(model="a")
+    client.record(model="b")
+    assert client.flush()
+    stub.answer = lambda _: verdicts([conflict])
+    client.record(model="a")
+    assert client.flush()
+
+    assert len(stub.requests) == 2
+    assert (client.stats().sent, client.stats().rejected, client.stats().spooled) == (1, 2, 0)
+
+
 @pytest.mark.parametrize("status", [400, 413])
 def test_a_body_that_is_refused_is_split_until_only_the_poison_is_lost(
     client: leeway.Client, stub: Stub, status: int

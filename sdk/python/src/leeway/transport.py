@@ -13,6 +13,7 @@ from leeway.items import Batch
 from leeway.settings import Settings
 from leeway.version import __version__
 
+_JUDGED = frozenset({400, 409})  # nothing in the batch was stored; each item is told why
 _SPLIT = frozenset({400, 413, 422})
 _DENIED = frozenset({401, 403})
 
@@ -84,7 +85,7 @@ def outcome(response: httpx.Response) -> Outcome:
     """What an answer means for the batch that was posted."""
     status = response.status_code
     results = _results(response)
-    if results and (response.is_success or status == httpx.codes.BAD_REQUEST):
+    if results and (response.is_success or status in _JUDGED):
         return Taken([_faults(result) for result in results if _is_refused(result)])
     # A success without verdicts is somebody else's, such as a proxy's page: nothing was stored.
     said = f"{status} {response.text[:300]}"
@@ -103,7 +104,7 @@ def _results(response: httpx.Response) -> Sequence[Mapping[str, object]]:
 
 
 def _is_refused(result: Mapping[str, object]) -> bool:
-    return result.get("status") == "rejected"
+    return result.get("status") in {"rejected", "conflict"}
 
 
 def _faults(result: Mapping[str, object]) -> str:
