@@ -237,7 +237,7 @@ async def test_every_python_block_of_the_sdks_readme_runs(stack: Stack, tmp_path
     assert len(blocks) == 4
     assert thumbed["tags"] == {"plan": "pro"}
     assert printed == (
-        "Stats(accepted=12, pending=0, sent=12, rejected=0,"
+        "Stats(accepted=13, pending=0, sent=13, rejected=0,"
         " spooled=0, recovered=0, dropped=0, invalid=0)\n"
     )
 
