@@ -201,4 +201,6 @@ async def test_quiet_is_what_was_listened_to_and_not_what_was_missed() -> None:
     await room.desk.tick(room.clock.now())
 
     assert missed == []
-    assert room.alerts.told[1:] == ["resolved Resolved: 25.0% of calls fail: model demo, tenant acme"]
+    assert room.alerts.told[1:] == [
+        "resolved Resolved: 25.0% of calls fail: model demo, tenant acme"
+    ]
