@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.prices.book import Book, Sheet, Step
-from shared.prices.rate import INPUT_CLASSES, Rating, rate
+from shared.prices.classes import INPUT_CLASSES
+from shared.prices.rate import Rating, rate
 from shared.prices.usage.dialects import meter
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
