@@ -59,7 +59,13 @@ class Fields:
     def said(self) -> dict[str, object]:
         """What readers were asked for and found, without what is empty: JSON, and times in UTC."""
         inner = {name: child.said for name, child in self._children.items()}
-        return {name: value for name, value in (self._read | inner).items() if not _is_empty(value)}
+        read = self._read | inner if inner else self._read
+        # A number is said even when it is 0; false is what a flag is without being said.
+        return {
+            name: value
+            for name, value in read.items()
+            if value or (value == 0 and value is not False)
+        }
 
     def has(self, name: str) -> bool:
         """Whether the field is there and not null."""
@@ -254,11 +260,6 @@ def kind_of(value: object) -> str:
 def shown(text: str) -> str:
     """The beginning of a caller's text, fit to be said back."""
     return text[:64].encode("utf-8", "replace").decode()
-
-
-def _is_empty(value: object) -> bool:
-    # Neither 0 nor 0.0: they are said.
-    return value is None or value is False or value in ("", (), [], {})
 
 
 def _text_flaw(value: object, limit: int) -> str | None:

@@ -10,12 +10,11 @@ from shared.config import Config
 from shared.lifecycle import App, ClickHouseAddress, Host
 from shared.live import Key, LiveView, hash_secret, split_key
 from shared.log.consumer import Consumer, ConsumerLimits
-from shared.log.record import Handler
+from shared.log.record import Handler, Outbox
 from shared.server import http_app
 from shared.tokens import new_token
 from shared.topics import Topic
 from tests.builders import NOW
-from tests.fakes import FakeOutbox
 
 PEPPER = b"pepper"
 TOKEN = new_token("production")
@@ -34,7 +33,7 @@ def a_live_view(
     return live
 
 
-def a_host(outbox: FakeOutbox, live: LiveView | None = None, clock: Clock | None = None) -> Host:
+def a_host(outbox: Outbox, live: LiveView | None = None, clock: Clock | None = None) -> Host:
     """A host whose clock stands still at `NOW`; it has no groups."""
     return Host(
         data=Path("/nowhere"),
