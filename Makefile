@@ -3,12 +3,13 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+ROUNDS ?= 1
 
 # Bytecode is kept whatever the environment says: a start takes half the time with it.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo install dev test check format bench protos protos-check protos-into prices lock clean
+.PHONY: help up demo install dev test chaos check format bench protos protos-check protos-into prices lock clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -40,6 +41,9 @@ dev: .venv/installed-dev ## the same, with what tests and checks need
 
 test: dev ## every test: unit, contract, integration, e2e, chaos, and the SDK's
 	$(BIN)/python -m pytest tests sdk/python/tests
+
+chaos: dev ## every fault of docs/reliability.md, injected for real (ROUNDS=N: N times, with other seeds)
+	$(BIN)/python -m pytest tests/chaos -m "" --rounds $(ROUNDS) --recovery-goal 10
 
 check: dev protos-check ## format, lint, types, import contracts, generated code, unit and contract tests
 	$(BIN)/ruff format --check .
