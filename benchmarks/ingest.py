@@ -139,7 +139,7 @@ async def _sink(data: Path, made: Sequence[Fact]) -> Measured:
 
 async def _cost(data: Path, append: float, warehouse: float) -> Cost:
     """The parts: what reading and framing take alone is taken from the warehouse's time."""
-    source, sink = FolderLog(data / "log"), Sink(_Nowhere(), TABLES)
+    source, sink = FolderLog(data / "log"), Sink(_Nowhere(), TABLES, SystemClock())
     positions: dict[str, Position] = {}
     read = frame = 0.0
     while True:

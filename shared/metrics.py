@@ -18,6 +18,17 @@ CONSUMER_BEHIND = Gauge(
     "Age of the oldest record of the last batch, seconds; 0 when nothing waits.",
     ["group"],
 )
+FRESHNESS = Histogram(
+    "leeway_freshness_seconds",
+    "From accepted to queryable: the age of a stored block's oldest record when its insert returned, seconds.",
+    ["table"],
+    buckets=(0.1, 0.2, 0.3, 0.5, 0.7, 1, 2, 5, 10, 30, 60, 300, 3600),
+)
+DEAD_LETTER_DEPTH = Gauge(
+    "leeway_dead_letter_depth",
+    "Dead letters that the group of this process keeps, by the topic they were in.",
+    ["topic", "group"],
+)
 FACTS_ACCEPTED = Counter("leeway_facts_accepted", "Facts that the outbox took.", ["topic"])
 OUTBOX_RECORDS = Gauge(
     "leeway_outbox_records",

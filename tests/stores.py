@@ -17,6 +17,7 @@ from services.warehouse.store import FACT_TABLES, FactStore, read_schemas
 from services.warehouse.stream import Sink
 from services.warehouse.users import Users
 from shared.clickhouse import ClickHouse
+from shared.clock import SystemClock
 from shared.lifecycle import ClickHouseAddress
 from shared.log.record import Record
 from shared.migrations import migrate, read_migrations
@@ -54,7 +55,7 @@ async def a_store(folder: Path) -> AsyncIterator[Store]:
 
 def a_sink(client: ClickHouse) -> Sink:
     store = FactStore(client, read_schemas(Settings().protos))
-    return Sink(store, {table.topic.name: table.name for table in FACT_TABLES})
+    return Sink(store, {table.topic.name: table.name for table in FACT_TABLES}, SystemClock())
 
 
 def an_interaction(number: int, tenant: str = "acme", **fields: object) -> InteractionCompleted:

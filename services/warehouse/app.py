@@ -23,7 +23,7 @@ def build(settings: Settings, host: Host) -> App:
     """The store opens and migrates before its port answers, and the sink starts after that."""
     clickhouse = ClickHouse(host.clickhouse)
     store = FactStore(clickhouse, read_schemas(settings.protos))
-    sink = Sink(store, {table.topic.name: table.name for table in FACT_TABLES})
+    sink = Sink(store, {table.topic.name: table.name for table in FACT_TABLES}, host.clock)
     limits = ConsumerLimits(
         max_records=settings.batch_records, max_age_seconds=settings.batch_seconds
     )

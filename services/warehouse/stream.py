@@ -6,8 +6,10 @@ from typing import Protocol
 
 from services.warehouse.domain import chunks, frames, token
 from shared.clickhouse import ProtobufSchema
+from shared.clock import Clock, micros
 from shared.errors import Invalid
 from shared.log.record import DeadLetter, Effect, Record
+from shared.metrics import FRESHNESS
 
 
 class Inserts(Protocol):
@@ -30,9 +32,10 @@ class Sink:
 
     exact_batches = True
 
-    def __init__(self, store: Inserts, tables: Mapping[str, str]) -> None:
+    def __init__(self, store: Inserts, tables: Mapping[str, str], clock: Clock) -> None:
         self._store = store
         self._tables = tables
+        self._clock = clock
 
     async def handle(self, records: Sequence[Record]) -> Effect:
         by_table: dict[str, list[Record]] = defaultdict(list)
@@ -61,9 +64,15 @@ class Sink:
             if len(records) == 1:
                 return [DeadLetter(records[0], refusal.message)]
         else:
+            self._tell_freshness(table, records)
             return []
         middle = len(records) // 2
         dead: list[DeadLetter] = []
         for half in (slice(None, middle), slice(middle, None)):
             dead += await self._settle(table, records[half], framed[half])
         return dead
+
+    def _tell_freshness(self, table: str, records: Sequence[Record]) -> None:
+        oldest_us = min(record.accepted_at_us for record in records)
+        age_us = micros(self._clock.now()) - oldest_us
+        FRESHNESS.labels(table).observe(max(0, age_us) / 1e6)

@@ -1,4 +1,4 @@
-"""How full an outbox is: what its readers have still to pass, its size, and the room beside it."""
+"""How full an outbox is: what its readers have still to pass or gave up on, its size, the room beside it."""
 
 import asyncio
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shared.clock import Clock, pause
 from shared.log.folder import FolderLog
-from shared.metrics import DATA_FREE, OUTBOX_BYTES, OUTBOX_RECORDS
+from shared.metrics import DATA_FREE, DEAD_LETTER_DEPTH, OUTBOX_BYTES, OUTBOX_RECORDS
 
 INTERVAL_SECONDS = 5.0
 
@@ -42,3 +42,5 @@ class OutboxGauges:
                 for group, positions in reader.positions().items():
                     passed[group] = max(passed.get(group, 1), positions.get(own.source, 1))
             OUTBOX_RECORDS.set(max(0, own.end - min(passed.values(), default=own.end)))
+            for topic, group, letters in own.dead_letters():
+                DEAD_LETTER_DEPTH.labels(topic, group).set(letters)

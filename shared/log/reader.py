@@ -89,6 +89,12 @@ class OutboxReader:
         }[table]
         return self._db.execute(sql).fetchall()
 
+    def dead_letters(self) -> list[tuple[str, str, int]]:
+        """(topic, group, n) of what the groups that step in this file gave up on."""
+        return self._db.execute(
+            "SELECT topic, grp, sum(n) FROM quarantined GROUP BY topic, grp"
+        ).fetchall()
+
     def beyond(self, offset: int) -> list[tuple[str, str, int, int]]:
         """(topic, tenant, minute, n) of the records from an offset on."""
         return self._db.execute(

@@ -15,10 +15,11 @@ from services.warehouse.settings import Settings as WarehouseSettings
 from services.warehouse.store import FACT_TABLES, read_schemas
 from services.warehouse.stream import Sink
 from shared.clickhouse import ProtobufSchema
+from shared.clock import SimulatedClock
 from shared.live import LiveView
 from shared.log.record import Fact, Handler, Record
 from shared.topics import ALL, REGISTRY_CHANGED, Topic
-from tests.builders import a_record
+from tests.builders import NOW, a_record
 from tests.corpora.topics import FOLDER, an_example, message_type, wire
 from tests.hosting import Hosting
 
@@ -130,7 +131,9 @@ async def _handler(consumer: str, folder: Path, stack: AsyncExitStack) -> Handle
     """The consumer's handler as its service builds it, ready; but the warehouse's store only keeps blocks."""
     if consumer == "warehouse":
         store = Blocks(read_schemas(WarehouseSettings().protos))
-        return Sink(store, {table.topic.name: table.name for table in FACT_TABLES})
+        return Sink(
+            store, {table.topic.name: table.name for table in FACT_TABLES}, SimulatedClock(NOW)
+        )
     hosting = Hosting(folder)
     for resource in hosting.build(consumer).resources:
         await stack.enter_async_context(resource)

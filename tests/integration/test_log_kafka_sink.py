@@ -76,7 +76,7 @@ async def log(tmp_path: Path, broker: Broker) -> KafkaHarness:
 async def running(log: KafkaHarness, replica: Replica) -> AsyncIterator[None]:
     """A replica that runs until it dies, or to the end of the block."""
     topics, clock, stop = [INTERACTION_COMPLETED], SystemClock(), replica.dead
-    sink = Sink(replica, {INTERACTION_COMPLETED.name: TABLE})
+    sink = Sink(replica, {INTERACTION_COMPLETED.name: TABLE}, clock)
 
     async def live() -> None:
         async with KafkaGroup(GROUP, topics, log.cluster, clock) as member:

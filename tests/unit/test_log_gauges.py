@@ -9,9 +9,9 @@ from shared.clock import SimulatedClock
 from shared.log.folder import FolderLog
 from shared.log.gauges import OutboxGauges
 from shared.log.outbox import SqliteOutbox
-from shared.log.record import Effect, Fact, Position
+from shared.log.record import DeadLetter, Effect, Fact, Position
 from shared.topics import INTERACTION_COMPLETED
-from tests.builders import NOW
+from tests.builders import NOW, a_record
 
 
 def told(name: str, **labels: str) -> float:
@@ -49,3 +49,14 @@ async def test_every_fact_that_is_taken_is_counted_by_its_topic(tmp_path: Path) 
         await outbox.append(facts(3))
 
     assert told("facts_accepted_total", topic=topic) - before == 3
+
+
+async def test_what_groups_gave_up_on_is_told_by_topic_and_group(tmp_path: Path) -> None:
+    clock, labels = SimulatedClock(NOW), {"topic": "interaction.completed.v1", "group": "depth"}
+    letters = [DeadLetter(a_record(fact), "no") for fact in facts(3)]
+    async with SqliteOutbox(tmp_path / "edge.db", clock) as outbox:
+        await outbox.commit("depth", {}, Effect(dead_letters=letters))
+
+        OutboxGauges("edge", tmp_path, [], clock).measure()
+
+    assert told("dead_letter_depth", **labels) == 3

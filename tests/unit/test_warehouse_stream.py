@@ -1,13 +1,17 @@
 """The sink's decisions, with a store in memory: which block under which token, and who is to blame."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
+from prometheus_client import REGISTRY
 
 from services.warehouse.stream import Sink
 from shared.clickhouse import ProtobufSchema
+from shared.clock import SimulatedClock, micros
 from shared.errors import Invalid, Unavailable
 from shared.log.record import Record
+from tests.builders import NOW
 
 TOPIC = "interaction.completed.v1"
 
@@ -37,7 +41,7 @@ def _records(*values: bytes) -> list[Record]:
 
 
 def _sink(store: FakeInserts) -> Sink:
-    return Sink(store, {TOPIC: "interactions"})
+    return Sink(store, {TOPIC: "interactions"}, SimulatedClock(NOW))
 
 
 async def test_a_batch_is_one_block() -> None:
@@ -83,3 +87,30 @@ async def test_a_store_that_is_down_blames_no_record() -> None:
 
 def test_the_sink_asks_for_exact_batches() -> None:
     assert Sink.exact_batches is True
+
+
+async def test_freshness_is_the_age_of_a_stored_blocks_oldest_record() -> None:
+    accepted_at_us = micros(NOW)
+    batch = [
+        replace(record, accepted_at_us=accepted_at_us - age_us)
+        for record, age_us in zip(_records(b"a", b"b"), (250_000, 100_000), strict=True)
+    ]
+    count, seconds = _freshness("count"), _freshness("sum")
+
+    await _sink(FakeInserts()).handle(batch)
+
+    assert _freshness("count") - count == 1
+    assert _freshness("sum") - seconds == pytest.approx(0.25)
+
+
+async def test_what_is_not_stored_has_no_freshness() -> None:
+    count = _freshness("count")
+
+    await _sink(FakeInserts()).handle(_records(b"poison"))
+
+    assert _freshness("count") == count
+
+
+def _freshness(what: str) -> float:
+    labels = {"table": "interactions"}
+    return REGISTRY.get_sample_value(f"leeway_freshness_seconds_{what}", labels) or 0.0

@@ -18,6 +18,7 @@ from shared.log.kafka.holding import Holding, intention, stand, take
 from shared.log.kafka.reading import Span, read_spans
 from shared.log.kafka.topic_ids import topic_ids
 from shared.log.record import Effect, Moved, Position, Record
+from shared.metrics import DEAD_LETTER_DEPTH
 from shared.topics import Topic
 
 log = structlog.get_logger()
@@ -180,9 +181,17 @@ class KafkaGroup:
             await seat.commit(ours, whole, micros(self._clock.now()))
         except (Moved, Unavailable) as refusal:
             await self._give_up(refusal)
+        if letters:
+            self._tell_letters(holding)
         self._in_hand = None
         holding.intents.pop(seat.partition, None)
         await self._tell({holding.places[source]: at for source, at in ours.items()})
+
+    def _tell_letters(self, holding: Holding) -> None:
+        """The letters at the seats held here: a seat counts what it made, and letters are kept for ever."""
+        for topic in map(self._cluster.name, self._topics):
+            made = sum(seat.letters(topic) for seat in holding.seats.values())
+            DEAD_LETTER_DEPTH.labels(topic, self._name).set(made)
 
     def _is_current(self) -> bool:
         return self._holding is not None and self._held_since == self._changes.count
@@ -215,6 +224,7 @@ class KafkaGroup:
         except KafkaError as error:
             await self._let_go()
             raise Unavailable(f"Group {self._name} is not ready: {error!r}.") from error
+        self._tell_letters(holding)
         log.info("group.took", group=self._name, partitions=sorted(holding.seats))
 
     async def _hear(self) -> None:

@@ -70,6 +70,10 @@ class Seat:
                 "seat.left_open", group=self._group, partition=self.partition, error=repr(error)
             )
 
+    def letters(self, topic: str) -> int:
+        """How many dead letters of a topic were ever made at this seat, by whoever held it."""
+        return self.stored.made.get(f"{topic}.dlq/{self.partition}", 0)
+
     async def commit(self, positions: Mapping[str, Position], effect: Effect, now_us: int) -> None:
         """Store an effect and the positions behind it, all or nothing.
 
