@@ -112,8 +112,9 @@ class Outbox(Protocol):
         When it returns the facts survive a kill of the process. Facts of one caller keep their order.
         A fact whose topic, key and event id were accepted before is not stored again. With the same
         digest it is a repeat, and as good as stored; with another it is a conflict, and refused: the
-        caller must not say yes to it. Those before and after it are stored all the same. Ids are
-        remembered for a time, by each outbox for itself.
+        caller must not say yes to it. The other facts are stored, and calls closed, all the same. What
+        the server makes has the empty digest: it repeats itself, and conflicts with what is sent.
+        Ids are remembered for a time, by each outbox for itself.
         Raises `Unavailable` when nothing was stored (queue or disk full): the caller must not say yes.
         """
         ...
