@@ -7,6 +7,8 @@ from typing import Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from shared.errors import Invalid
+from shared.failpoints import Failpoints
 from shared.lifecycle import ClickHouseAddress
 from shared.rpc.tls import TlsFiles
 from shared.settings import ServiceSettings
@@ -43,6 +45,7 @@ class Installation(ServiceSettings):
     body_seconds: float = Field(default=60.0, gt=0)  # and then its body
     operations_host: str = "127.0.0.1"
     operations_port: int = Field(default=0, ge=0, le=65535)  # of each process: 0 where several live
+    fail_at: str = ""  # the failpoint to die at, in a test (shared/failpoints.py)
     tls_ca: Path | None = None  # whom to trust
     tls_cert: Path | None = None  # who this process is
     tls_key: Path | None = None
@@ -57,6 +60,15 @@ class Installation(ServiceSettings):
                 "LEEWAY_PEPPER is 64 hexadecimal digits, as `openssl rand -hex 32` makes"
             )
         return self
+
+    @field_validator("fail_at")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            Failpoints(value)
+        except Invalid as fault:
+            raise ValueError(fault.message) from fault
+        return value
 
     @field_validator("config", mode="before")
     @classmethod

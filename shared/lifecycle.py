@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 
 from shared.clock import Clock
 from shared.config import Config
+from shared.failpoints import NONE, Failpoints
 from shared.live import LiveView
 from shared.log.consumer import ConsumerLimits
 from shared.log.record import Handler, Outbox
@@ -47,7 +48,8 @@ class Host:
 
     `group` builds the consumer of one group of this process; `live` is the view of what the registry
     says may run; `data` is the folder for files that a service owns; `clickhouse` is where SQL is asked;
-    `tls` are the files of the process's certificate, for gRPC, where there is one.
+    `tls` are the files of the process's certificate, for gRPC, where there is one; `failpoints` are where a
+    test wants the process to die.
     """
 
     data: Path
@@ -58,6 +60,7 @@ class Host:
     clickhouse: "ClickHouseAddress"
     group: Callable[[str, Sequence[Topic], Handler, ConsumerLimits], "Group"]
     tls: TlsFiles | None = None
+    failpoints: Failpoints = NONE
 
 
 @dataclass(frozen=True, slots=True)

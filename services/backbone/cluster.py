@@ -15,6 +15,7 @@ from services.settings import Installation
 from shared.clock import Clock, pause
 from shared.config.loader import load_config
 from shared.errors import Invalid, Unavailable
+from shared.failpoints import NONE, Failpoints
 from shared.lifecycle import Group, Host
 from shared.live import LiveView
 from shared.live_feed.feed import LiveFeed
@@ -50,12 +51,13 @@ def build(
         )
     pepper = SecretsFolder(installation.data).pepper(installation.pepper_bytes)
     live = LiveView(pepper)
+    failpoints = Failpoints(installation.fail_at)
     groups: list[Group] = []
 
     def group(
         name: str, topics: Sequence[Topic], handler: Handler, limits: ConsumerLimits
     ) -> Group:
-        member = Member(name, topics, kafka, handler, limits, clock)
+        member = Member(name, topics, kafka, handler, limits, clock, failpoints)
         groups.append(member)
         return member
 
@@ -68,11 +70,12 @@ def build(
         clickhouse=installation.clickhouse,
         group=group,
         tls=installation.tls,
+        failpoints=failpoints,
     )
     registry = RegistryLink(Peer(REGISTRY, installation.registry_address, installation.tls), clock)
     kept = LiveFile(installation.data / "live" / placement.name, pepper)
     view = LiveFeed(registry.connect, live, kept, clock, Random())  # noqa: S311 (spreads retries)
-    relay = Relay(installation.log_folder, kafka, outbox, clock)
+    relay = Relay(installation.log_folder, kafka, outbox, clock, failpoints)
     trimmer = Trimmer(placement.name, outbox, FolderLog(installation.log_folder), [RELAY], clock)
     gauges = OutboxGauges(placement.name, installation.log_folder, [RELAY], clock)
     tasks = [relay.run, trimmer.run, gauges.run, view.run]
@@ -90,6 +93,7 @@ class Member:
         handler: Handler,
         limits: ConsumerLimits,
         clock: Clock,
+        failpoints: Failpoints = NONE,
     ) -> None:
         self._name = name
         self._topics = topics
@@ -97,6 +101,7 @@ class Member:
         self._handler = handler
         self._limits = limits
         self._clock = clock
+        self._failpoints = failpoints
         self._consumer: Consumer | None = None
 
     @property
@@ -119,8 +124,17 @@ class Member:
                 await pause(self._clock, AWAY_SECONDS, stop)
 
     async def _consume(self, stop: asyncio.Event) -> None:
-        async with KafkaGroup(self._name, self._topics, self._cluster, self._clock) as group:
+        async with KafkaGroup(
+            self._name, self._topics, self._cluster, self._clock, self._failpoints
+        ) as group:
             self._consumer = Consumer(
-                self._name, self._topics, group, group, self._handler, self._limits, self._clock
+                self._name,
+                self._topics,
+                group,
+                group,
+                self._handler,
+                self._limits,
+                self._clock,
+                self._failpoints,
             )
             await self._consumer.run(stop)

@@ -10,6 +10,7 @@ from services.placement import GROUPS, Placement
 from services.settings import Installation
 from shared.clock import Clock
 from shared.config.loader import load_config
+from shared.failpoints import Failpoints
 from shared.lifecycle import ClickHouseAddress, Group, Host
 from shared.live import LiveView
 from shared.log.consumer import Consumer, ConsumerLimits
@@ -29,6 +30,7 @@ def build(
     """The surroundings of a process that shares a folder with all others."""
     secrets = SecretsFolder(installation.data)
     live = LiveView(secrets.pepper())
+    failpoints = Failpoints(installation.fail_at)
     groups: list[Group] = []
 
     def log() -> FolderLog:
@@ -40,7 +42,7 @@ def build(
     def group(
         name: str, topics: Sequence[Topic], handler: Handler, limits: ConsumerLimits
     ) -> Group:
-        consumer = Consumer(name, topics, log(), outbox, handler, limits, clock)
+        consumer = Consumer(name, topics, log(), outbox, handler, limits, clock, failpoints)
         groups.append(consumer)
         return consumer
 
@@ -57,6 +59,7 @@ def build(
         ),
         group=group,
         tls=installation.tls,
+        failpoints=failpoints,
     )
     trimmer = Trimmer(placement.name, outbox, log(), GROUPS, clock)
     gauges = OutboxGauges(placement.name, installation.log_folder, GROUPS, clock)

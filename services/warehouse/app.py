@@ -9,7 +9,7 @@ from services.warehouse.endpoint.service import SqlInterface
 from services.warehouse.engine import Engine, EngineLimits
 from services.warehouse.replicated import Replicated
 from services.warehouse.settings import Settings
-from services.warehouse.store import FACT_TABLES, FactStore, read_schemas
+from services.warehouse.store import FACT_TABLES, GROUP, FactStore, read_schemas
 from services.warehouse.stream import Sink
 from services.warehouse.users import Users
 from shared.clickhouse import ClickHouse, Statements
@@ -22,13 +22,13 @@ from shared.secrets_folder import SecretsFolder
 def build(settings: Settings, host: Host) -> App:
     """The store opens and migrates before its port answers, and the sink starts after that."""
     clickhouse = ClickHouse(host.clickhouse)
-    store = FactStore(clickhouse, read_schemas(settings.protos))
+    store = FactStore(clickhouse, read_schemas(settings.protos), host.failpoints)
     sink = Sink(store, {table.topic.name: table.name for table in FACT_TABLES}, host.clock)
     limits = ConsumerLimits(
         max_records=settings.batch_records, max_age_seconds=settings.batch_seconds
     )
     topics = [table.topic for table in FACT_TABLES]
-    consumer = host.group("warehouse", topics, sink, limits)
+    consumer = host.group(GROUP, topics, sink, limits)
     if not settings.embedded:
         return App(
             "warehouse",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from shared.clickhouse import ClickHouse, ProtobufSchema
 from shared.errors import Invalid, Unavailable
+from shared.failpoints import NONE, Failpoints, Step
 from shared.topics import (
     ALERT_CHANGED,
     DRIFT_DETECTED,
@@ -17,6 +18,8 @@ from shared.topics import (
     USAGE_RATED,
     Topic,
 )
+
+GROUP = "warehouse"
 
 # What no record is to blame for: the same block will be taken once somebody has put the store right.
 _STORE_FAULTS = frozenset(
@@ -72,8 +75,14 @@ def read_schemas(protos: Path) -> dict[str, ProtobufSchema]:
 class FactStore:
     """Inserts blocks of facts."""
 
-    def __init__(self, clickhouse: ClickHouse, schemas: Mapping[str, ProtobufSchema]) -> None:
+    def __init__(
+        self,
+        clickhouse: ClickHouse,
+        schemas: Mapping[str, ProtobufSchema],
+        failpoints: Failpoints = NONE,
+    ) -> None:
         self._clickhouse = clickhouse
+        self._failpoints = failpoints
         self.schemas = schemas
 
     async def insert(self, table: str, block: bytes, token: str) -> None:
@@ -87,3 +96,4 @@ class FactStore:
             if fault.code in _STORE_FAULTS:
                 raise Unavailable(f"The store is not as it should be: {fault.message}") from fault
             raise
+        self._failpoints.reach(GROUP, Step.INSERTED)

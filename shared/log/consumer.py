@@ -9,6 +9,7 @@ import structlog
 
 from shared.clock import Clock, micros, pause
 from shared.errors import Unavailable
+from shared.failpoints import NONE, Failpoints, Step
 from shared.log.file import GroupState, Ranges
 from shared.log.folder import Log
 from shared.log.record import ONLY_FOR, DeadLetter, Effect, Handler, Moved, Position, Record
@@ -74,6 +75,7 @@ class Consumer:
         handler: Handler,
         limits: ConsumerLimits,
         clock: Clock,
+        failpoints: Failpoints = NONE,
     ) -> None:
         self.group = group
         self.halted = False
@@ -84,6 +86,7 @@ class Consumer:
         self._handler = handler
         self._limits = limits
         self._clock = clock
+        self._failpoints = failpoints
         self._positions: dict[str, Position] = {}
         self._consecutive_dead = 0
         self._stored_at = clock.monotonic()
@@ -188,10 +191,14 @@ class Consumer:
 
     async def _step(self, records: Sequence[Record], ranges: Ranges, *, one_by_one: bool) -> None:
         fresh, positions = self._screen(records, ranges)
+        self._failpoints.reach(self.group, Step.READ)
         if fresh and getattr(self._handler, "exact_batches", False):
             await self._store.intend(self.group, ranges)
+            self._failpoints.reach(self.group, Step.INTENDED)
         effect = await self._handle(fresh, one_by_one=one_by_one) if fresh else Effect()
+        self._failpoints.reach(self.group, Step.HANDLED)
         await self._commit({**self._positions, **positions}, effect)
+        self._failpoints.reach(self.group, Step.TOLD)
         CONSUMED.labels(self.group).inc(len(fresh))
         self._weigh(effect.dead_letters, len(fresh))
 

@@ -12,6 +12,7 @@ from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
 
 from shared.clock import Clock, micros
 from shared.errors import Invalid, Unavailable
+from shared.failpoints import NONE, Failpoints
 from shared.log.file import GroupState, Ranges
 from shared.log.kafka.cluster import HEARTBEAT_MS, Cluster
 from shared.log.kafka.holding import Holding, intention, stand, take
@@ -37,13 +38,21 @@ class KafkaGroup:
     goes on from there.
     """
 
-    def __init__(self, name: str, topics: Sequence[Topic], cluster: Cluster, clock: Clock) -> None:
+    def __init__(
+        self,
+        name: str,
+        topics: Sequence[Topic],
+        cluster: Cluster,
+        clock: Clock,
+        failpoints: Failpoints = NONE,
+    ) -> None:
         if len({topic.partitions for topic in topics}) != 1:
             raise Invalid(f"The topics of group {name} have different numbers of partitions.")
         self._name = name
         self._topics = [cluster.topic(topic.name) for topic in topics]
         self._cluster = cluster
         self._clock = clock
+        self._failpoints = failpoints
         self._changes = _Changes()
         self._holding: Holding | None = None
         self._held_since = 0
@@ -211,7 +220,9 @@ class KafkaGroup:
             async with asyncio.timeout(JOIN_SECONDS):
                 await self._hear()
                 since = self._changes.count
-                holding = await take(self._name, self._changes.assigned, self._cluster)
+                holding = await take(
+                    self._name, self._changes.assigned, self._cluster, self._failpoints
+                )
         except (KafkaError, TimeoutError) as error:
             raise Unavailable(f"Group {self._name} is not ready: {error!r}.") from error
         self._holding, self._held_since = holding, since

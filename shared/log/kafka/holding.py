@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
 
 from shared.errors import Rejected
+from shared.failpoints import NONE, Failpoints
 from shared.log.file import Ranges
 from shared.log.kafka.cluster import Cluster
 from shared.log.kafka.message import record_of, stray_of
@@ -72,13 +73,18 @@ class Holding:
         await _close(self.seats.values())
 
 
-async def take(group: str, assigned: Iterable[TopicPartition], cluster: Cluster) -> Holding:
+async def take(
+    group: str,
+    assigned: Iterable[TopicPartition],
+    cluster: Cluster,
+    failpoints: Failpoints = NONE,
+) -> Holding:
     """Claim the seats of what was assigned, and read what is stored there.
 
     Raises `Unavailable`, `KafkaError`.
     """
     places = sorted(assigned)
-    seats = {place.partition: Seat(group, place.partition, cluster) for place in places}
+    seats = {p.partition: Seat(group, p.partition, cluster, failpoints) for p in places}
     async with AsyncExitStack() as undo:
         undo.push_async_callback(_close, seats.values())
         await _claim(seats.values())

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 
 from shared.clock import Clock, pause
 from shared.errors import Unavailable
+from shared.failpoints import NONE, Failpoints, Step
 from shared.log.consumer import Consumer, ConsumerLimits, GroupStore
 from shared.log.file import GroupState, Ranges
 from shared.log.folder import FolderLog
@@ -35,11 +36,19 @@ class Relay:
     the broker acknowledged, and the trimmer deletes only what it has passed (the group is named `RELAY`).
     """
 
-    def __init__(self, folder: Path, cluster: Cluster, store: GroupStore, clock: Clock) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        cluster: Cluster,
+        store: GroupStore,
+        clock: Clock,
+        failpoints: Failpoints = NONE,
+    ) -> None:
         self._folder = folder
         self._cluster = cluster
         self._store = store
         self._clock = clock
+        self._failpoints = failpoints
         self._consumer: Consumer | None = None
         self._standing_by = False
 
@@ -53,10 +62,12 @@ class Relay:
         lock = await self._locked(stop)
         if lock is None:
             return
-        forwarder = Forwarder(self._cluster)
+        forwarder = Forwarder(self._cluster, self._failpoints)
         store = _FurthestPositions(self._folder, self._store)
         source = FolderLog(self._folder)
-        self._consumer = Consumer(RELAY, ALL, source, store, forwarder, LIMITS, self._clock)
+        self._consumer = Consumer(
+            RELAY, ALL, source, store, forwarder, LIMITS, self._clock, self._failpoints
+        )
         try:
             await self._consumer.run(stop)
         finally:
@@ -86,8 +97,9 @@ class Forwarder:
     partition is a beginning of the records; they come again from the first, through new producers.
     """
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, failpoints: Failpoints = NONE) -> None:
         self._cluster = cluster
+        self._failpoints = failpoints
         self._producers: dict[str, AIOKafkaProducer] = {}
 
     async def handle(self, records: Sequence[Record]) -> Effect:
@@ -135,6 +147,7 @@ class Forwarder:
         topic = self._cluster.topic(records[0].topic)
         for batch in packed(producer, records):
             await (await producer.send_batch(batch, topic, partition=partition))
+        self._failpoints.reach(RELAY, Step.SENT)
 
 
 class _FurthestPositions:

@@ -8,6 +8,7 @@ from aiokafka.errors import KafkaError, ProducerFenced
 from aiokafka.structs import ConsumerRecord
 
 from shared.errors import Unavailable
+from shared.failpoints import NONE, Failpoints, Step
 from shared.log.kafka.cluster import Cluster
 from shared.log.kafka.message import Place, dead_record
 from shared.log.kafka.packing import by_partition, packed
@@ -31,12 +32,15 @@ class Seat:
     lost: only a new one that claims and recalls knows what was stored.
     """
 
-    def __init__(self, group: str, partition: int, cluster: Cluster) -> None:
+    def __init__(
+        self, group: str, partition: int, cluster: Cluster, failpoints: Failpoints = NONE
+    ) -> None:
         self.partition = partition
         self.stored = Stored()
         self.states: dict[str, bytes] = {}
         self._group = group
         self._cluster = cluster
+        self._failpoints = failpoints
         self._producer = cluster.producer("zstd", seat=f"{group}.{partition}")
 
     async def claim(self) -> None:
@@ -111,7 +115,9 @@ class Seat:
         for key, value in (kept | {_POSITION: position}).items():
             sent.append(await self._producer.send(topic, value, key, self.partition))
         await asyncio.gather(*sent)
+        self._failpoints.reach(self._group, Step.WRITTEN)
         await self._producer.commit_transaction()
+        self._failpoints.reach(self._group, Step.STORED)
 
     def _facts(self, facts: Sequence[Fact], made: dict[str, int], now_us: int) -> list[Record]:
         records = []
