@@ -10,10 +10,10 @@ from aiokafka.structs import ConsumerRecord
 from shared.errors import Unavailable
 from shared.failpoints import NONE, Failpoints, Step
 from shared.log.kafka.cluster import Cluster
-from shared.log.kafka.message import Place, dead_record
+from shared.log.kafka.making import Making
 from shared.log.kafka.packing import by_partition, packed
 from shared.log.kafka.stored import Stored
-from shared.log.record import DeadLetter, Effect, Fact, Moved, Position, Record
+from shared.log.record import Effect, Moved, Position, Record
 
 log = structlog.get_logger()
 
@@ -83,10 +83,9 @@ class Seat:
 
         Raises `Moved` when somebody else has taken the seat, `Unavailable` when Kafka did not answer.
         """
-        made = dict(self.stored.made)
-        records = self._facts(effect.facts, made, now_us)
-        records += self._letters(effect.dead_letters, made)
-        after = self.stored.moved(positions, made)
+        making = Making(self._group, self.partition, self.stored)
+        records = making.facts(effect.facts, now_us) + making.letters(effect.dead_letters)
+        after = self.stored.moved(positions, making.made)
         try:
             async with asyncio.timeout(COMMIT_SECONDS):
                 await self._transact(records, effect.states, after.dump())
@@ -118,40 +117,3 @@ class Seat:
         self._failpoints.reach(self._group, Step.WRITTEN)
         await self._producer.commit_transaction()
         self._failpoints.reach(self._group, Step.STORED)
-
-    def _facts(self, facts: Sequence[Fact], made: dict[str, int], now_us: int) -> list[Record]:
-        records = []
-        for fact in facts:
-            partition = fact.topic.partition(fact.key)
-            place = self._next(fact.topic.name, partition, made)
-            records.append(
-                Record(
-                    source="",
-                    offset=0,
-                    topic=fact.topic.name,
-                    partition=partition,
-                    producer=place.producer,
-                    epoch=place.epoch,
-                    seq=place.seq,
-                    key=fact.key,
-                    event_id=fact.event_id,
-                    accepted_at_us=now_us,
-                    value=fact.value,
-                )
-            )
-        return records
-
-    def _letters(self, letters: Sequence[DeadLetter], made: dict[str, int]) -> list[Record]:
-        return [
-            dead_record(
-                letter,
-                self._group,
-                self._next(f"{letter.record.topic}.dlq", letter.record.partition, made),
-            )
-            for letter in letters
-        ]
-
-    def _next(self, topic: str, partition: int, made: dict[str, int]) -> Place:
-        lane = f"{topic}/{partition}"
-        made[lane] = made.get(lane, 0) + 1
-        return Place(f"{self._group}.{self.partition}", self.stored.epoch, made[lane])
