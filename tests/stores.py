@@ -42,9 +42,9 @@ class Store:
 
 
 @asynccontextmanager
-async def a_store(folder: Path) -> AsyncIterator[Store]:
+async def a_store(folder: Path, port: int = 0) -> AsyncIterator[Store]:
     settings = Settings()
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server(("127.0.0.1", port))
     port = listener.getsockname()[1]
     async with Engine(folder / "store") as engine:
         await migrate(engine, read_migrations(settings.migrations))
