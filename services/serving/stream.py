@@ -1,11 +1,14 @@
 """Facts out: a call is open in the outbox while it runs, and an interaction once it has ended."""
 
+from dataclasses import replace
+
 import structlog
 
 from leeway_pb.v1.interaction_pb2 import InteractionCompleted
 
 from services.serving.domain.call import Call, opened
 from shared.clock import Clock
+from shared.ids import derived_id
 from shared.interactions import Interaction, interaction_fact
 from shared.live import LiveView
 from shared.log.record import Fact, OpenCall, Outbox
@@ -27,19 +30,31 @@ class OutboxJournal:
         await self._outbox.open(OpenCall(call.interaction_id, call.started_at, value))
 
     async def end(self, call: Call, interaction: Interaction) -> None:
-        fact = self._fact(call, interaction)
-        await self._outbox.append([fact], closes=[call.interaction_id])
+        await self._account(self._fact(call, interaction))
 
     async def recover(self) -> int:
         """Account for the calls that an earlier life left open; how many there were."""
         orphans = self._outbox.orphans()
         for orphan in orphans:
             tenant = InteractionCompleted.FromString(orphan.value).tenant
-            fact = Fact(INTERACTION_COMPLETED, tenant, orphan.call_id, orphan.value)
-            await self._outbox.append([fact], closes=[orphan.call_id])
+            await self._account(Fact(INTERACTION_COMPLETED, tenant, orphan.call_id, orphan.value))
         if orphans:
             log.warning("calls.recovered", count=len(orphans))
         return len(orphans)
+
+    async def _account(self, fact: Fact) -> None:
+        """Store what became of a call, under another id where its own was taken meanwhile.
+
+        A stream's id is told at its beginning: who sends an interaction under it before the stream has
+        ended would else have the call for nothing.
+        """
+        if not await self._outbox.append([fact], closes=[fact.event_id]):
+            return
+        message = InteractionCompleted.FromString(fact.value)
+        message.interaction_id = derived_id("serving", "taken", fact.event_id)
+        log.warning("call.id_taken", id=fact.event_id, told_as=message.interaction_id)
+        value = message.SerializeToString()
+        await self._outbox.append([replace(fact, event_id=message.interaction_id, value=value)])
 
     def _fact(self, call: Call, interaction: Interaction) -> Fact:
         policy = self._live.content_policy(call.caller.tenant)
