@@ -34,6 +34,11 @@ OUTBOX_RECORDS = Gauge(
     "leeway_outbox_records",
     "Records here that not every reader has passed (the relay, or the groups).",
 )
+OUTBOX_DAMAGED = Gauge(
+    "leeway_outbox_damaged",
+    "1 while this process cannot read on in an outbox: a page of it is damaged.",
+    ["producer"],
+)
 OUTBOX_BYTES = Gauge("leeway_outbox_bytes", "Size of the outbox on disk, bytes.")
 DATA_FREE = Gauge("leeway_data_free_bytes", "Room on the disk of the outbox, bytes.")
 HTTP_REQUESTS = Counter(

@@ -191,11 +191,14 @@ class Consumer:
 
     async def _step(self, records: Sequence[Record], ranges: Ranges, *, one_by_one: bool) -> None:
         fresh, positions = self._screen(records, ranges)
+        sound = [record for record in fresh if not record.damage]
         self._failpoints.reach(self.group, Step.READ)
-        if fresh and getattr(self._handler, "exact_batches", False):
+        if sound and getattr(self._handler, "exact_batches", False):
             await self._store.intend(self.group, ranges)
             self._failpoints.reach(self.group, Step.INTENDED)
-        effect = await self._handle(fresh, one_by_one=one_by_one) if fresh else Effect()
+        effect = await self._handle(sound, one_by_one=one_by_one) if sound else Effect()
+        if len(sound) < len(fresh):
+            effect = _joined([effect, _buried([record for record in fresh if record.damage])])
         self._failpoints.reach(self.group, Step.HANDLED)
         await self._commit({**self._positions, **positions}, effect)
         self._failpoints.reach(self.group, Step.TOLD)
@@ -209,6 +212,9 @@ class Consumer:
         fresh: list[Record] = []
         seqs = {source: dict(self._position(source).seqs) for source in ranges}
         for record in records:
+            if not record.placed:
+                fresh.append(record)  # the next one in its lane will report the gap that it leaves
+                continue
             lanes, lane = seqs[record.source], record.lane
             last = lanes.get(lane, 0)
             if record.seq <= last:
@@ -265,6 +271,13 @@ class Consumer:
             self.halted = True
             CONSUMER_HALTED.labels(self.group).set(1)
             log.error("consumer.halted", group=self.group, rejected=self._consecutive_dead)
+
+
+def _buried(damaged: Sequence[Record]) -> Effect:
+    """What the disk made of these is for people to see; no handler can."""
+    for record in damaged:
+        log.error("record.damaged", source=record.source, offset=record.offset, seq=record.seq)
+    return Effect(dead_letters=[DeadLetter(record, record.damage) for record in damaged])
 
 
 def _joined(effects: Sequence[Effect]) -> Effect:

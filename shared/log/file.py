@@ -13,7 +13,8 @@ from typing import TextIO
 from shared.clock import from_micros, micros
 from shared.errors import Conflict
 from shared.ids import new_id
-from shared.log.record import ONLY_FOR, DeadLetter, Fact, OpenCall, Position
+from shared.log.record import DAMAGED, ONLY_FOR, DeadLetter, Fact, OpenCall, Position
+from shared.log.seal import place_sum, value_sum
 
 MINUTE_US = 60_000_000
 STORING_GROUP = "warehouse"  # whose end of a fact the books count
@@ -25,7 +26,8 @@ CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WIT
 CREATE TABLE IF NOT EXISTS records (
     id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, partition INTEGER NOT NULL,
     seq INTEGER NOT NULL, key TEXT NOT NULL, event_id TEXT NOT NULL,
-    accepted_at_us INTEGER NOT NULL, headers TEXT, value BLOB NOT NULL);
+    accepted_at_us INTEGER NOT NULL, headers TEXT, value BLOB NOT NULL,
+    place_sum INTEGER, value_sum INTEGER);
 CREATE TABLE IF NOT EXISTS lanes (
     topic TEXT, partition INTEGER, seq INTEGER NOT NULL,
     PRIMARY KEY (topic, partition)) WITHOUT ROWID;
@@ -55,7 +57,7 @@ Ranges = Mapping[str, tuple[int, int]]
 Lane = tuple[str, int]
 """A topic and a partition: what `seq` counts in."""
 
-_Row = tuple[str, int, int, str, str, int, str | None, bytes]
+_Row = tuple[int, str, int, int, str, str, int, str | None, int, int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class OutboxFile:
         self._path = path
         self._synchronous = synchronous
         self._lanes: Mapping[Lane, int] = {}
+        self._last_offset = 0
         self._bytes = 0
 
     def open(self) -> None:
@@ -116,10 +119,34 @@ class OutboxFile:
         self._db.execute("PRAGMA wal_autocheckpoint=0")  # no commit waits for a `Checkpointer`
         self._db.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
         self._db.executescript(_SCHEMA)
-        self._remember_digests()
+        self._add_columns("seen", "digest BLOB")
+        self._add_columns("records", "place_sum INTEGER", "value_sum INTEGER")
         self._db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (new_id(),))
+        epoch = epoch_of(self._db)
+        self.source = f"{self._path.stem}/{epoch}"
         rows = self._db.execute("SELECT topic, partition, seq FROM lanes")
         self._lanes = {(topic, partition): seq for topic, partition, seq in rows}
+        self._last_offset = self._db.execute(
+            "SELECT max((SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'records'),"
+            " (SELECT coalesce(max(id), 0) FROM records))"
+        ).fetchone()[0]
+        marks = {"epoch_sum": value_sum(epoch.encode()), "sealed_from": self._last_offset + 1}
+        self._db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", marks.items())
+
+    def go_on_from(self, furthest: Position) -> int:
+        """Count on behind what any group has read; how many offsets were read that are no more.
+
+        A loss of power may take the tail of a file. Numbers given twice would make what comes next
+        look as if it had been read.
+        """
+        gone = max(0, furthest.next_offset - 1 - self._last_offset)
+        self._last_offset += gone
+        lanes = dict(self._lanes)
+        for name, seq in furthest.seqs.items():
+            topic, partition = name.rsplit("/", 2)[1:]
+            lanes[topic, int(partition)] = max(seq, lanes.get((topic, int(partition)), 0))
+        self._lanes = lanes
+        return gone
 
     def close(self) -> None:
         """Close the file; what was committed stays."""
@@ -141,12 +168,12 @@ class OutboxFile:
 
         For each write the facts that it refused, as `Outbox.append` says.
         """
-        batch = _Batch(now_us, dict(self._lanes))
+        batch = _Batch(now_us, dict(self._lanes), self._last_offset)
         self._db.execute("BEGIN IMMEDIATE")
         with self._db:  # commits, or rolls back
             refused = [self._apply(write, batch) for write in writes]
             self._append(batch)
-        self._lanes = batch.lanes
+        self._lanes, self._last_offset = batch.lanes, batch.last_offset
         return refused
 
     def trim(self, offsets: range, keep_topics: Collection[str], limit: int) -> Trimmed:
@@ -189,11 +216,13 @@ class OutboxFile:
         intent = self._db.execute("SELECT ranges FROM intents WHERE grp = ?", (name,)).fetchone()
         return GroupState(positions, states, _ranges(intent[0]) if intent else None)
 
-    def _remember_digests(self) -> None:
-        """Files of earlier versions have no digests; an id whose digest is null conflicts with nothing."""
-        columns = {name for _, name, *_ in self._db.execute("PRAGMA table_info(seen)")}
-        if "digest" not in columns:
-            self._db.execute("ALTER TABLE seen ADD COLUMN digest BLOB")
+    def _add_columns(self, table: str, *columns: str) -> None:
+        """Files of earlier versions lack these: an id without a digest conflicts with nothing, and a
+        record without sums is believed."""
+        there = {name for _, name, *_ in self._db.execute(f"PRAGMA table_info({table})")}
+        for column in columns:
+            if column.split()[0] not in there:
+                self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
 
     def _apply(self, write: Write, batch: "_Batch") -> Sequence[Fact]:
         refused = self._accept(write.facts, batch)
@@ -245,13 +274,13 @@ class OutboxFile:
 
     def _append(self, batch: "_Batch") -> None:
         self._db.executemany(
-            "INSERT INTO records (topic, partition, seq, key, event_id, accepted_at_us, headers, value)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO records (id, topic, partition, seq, key, event_id, accepted_at_us, headers,"
+            " place_sum, value_sum, value) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             batch.rows,
         )
         self._db.executemany(
             "INSERT OR REPLACE INTO lanes VALUES (?, ?, ?)",
-            [(*lane, batch.lanes[lane]) for lane in {(row[0], row[1]) for row in batch.rows}],
+            [(*lane, batch.lanes[lane]) for lane in {(row[1], row[2]) for row in batch.rows}],
         )
         minute = batch.now_us // MINUTE_US
         self._db.executemany(
@@ -287,6 +316,7 @@ class OutboxFile:
             "reason": letter.reason,
             "origin": f"{record.lane}#{record.seq}",
             "accepted_at_us": str(record.accepted_at_us),
+            **({DAMAGED: "1"} if record.damage else {}),
         }
         topic, told = f"{record.topic}.dlq", json.dumps(headers)
         batch.add(topic, record.partition, record.key, record.event_id, told, record.value)
@@ -302,6 +332,7 @@ class _Batch:
 
     now_us: int
     lanes: dict[Lane, int]
+    last_offset: int
     rows: list[_Row] = field(default_factory=list)
     accepted: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -309,7 +340,20 @@ class _Batch:
         self, topic: str, partition: int, key: str, event_id: str, headers: str | None, value: bytes
     ) -> None:
         seq = self.lanes[topic, partition] = self.lanes.get((topic, partition), 0) + 1
-        self.rows.append((topic, partition, seq, key, event_id, self.now_us, headers, value))
+        self.last_offset += 1
+        texts = (topic.encode(), key.encode(), event_id.encode(), (headers or "").encode())
+        place = place_sum(self.last_offset, partition, seq, self.now_us, *texts)
+        names = (self.last_offset, topic, partition, seq, key, event_id, self.now_us, headers)
+        self.rows.append((*names, place, value_sum(value), value))
+
+
+def epoch_of(db: sqlite3.Connection) -> str:
+    """The incarnation of a file, empty while it is being made. Raises `sqlite3.DatabaseError` if damaged."""
+    meta = dict(db.execute("SELECT CAST(name AS BLOB), CAST(value AS BLOB) FROM meta"))
+    epoch: bytes = meta.get(b"epoch", b"")
+    if meta.get(b"epoch_sum", b"%d" % value_sum(epoch)) != b"%d" % value_sum(epoch):
+        raise sqlite3.DatabaseError("the file's epoch is damaged")
+    return epoch.decode()
 
 
 def _seen_as(fact: Fact) -> tuple[str, str]:

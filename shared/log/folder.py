@@ -7,9 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from shared.log.file import Ranges
-from shared.log.reader import OutboxReader
+import structlog
+
+from shared.log.file import PAGE_BYTES, Ranges
+from shared.log.reader import UNREADABLE, OutboxReader
 from shared.log.record import Position, Record
+from shared.metrics import OUTBOX_DAMAGED
+
+log = structlog.get_logger()
 
 
 class Log(Protocol):
@@ -51,11 +56,16 @@ class FolderLog:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._readers: dict[str, OutboxReader] = {}
+        self._damaged: set[str] = set()
 
     async def poll(
         self, topics: Sequence[str], positions: Mapping[str, Position], limit: int
     ) -> tuple[list[Record], Ranges]:
-        """See `Log.poll`. Each file has its share of the limit; what it leaves of it goes to the others."""
+        """See `Log.poll`. Each file has its share of the limit; what it leaves of it goes to the others.
+
+        A file that cannot be read from where a group stands is told of and passed over: what is in it
+        waits, and what is in the others does not.
+        """
         return await asyncio.to_thread(self._poll, topics, positions, limit)
 
     async def reread(self, topics: Sequence[str], ranges: Ranges) -> list[Record]:
@@ -70,7 +80,7 @@ class FolderLog:
         """A reader for each file that is there now, always in the same order."""
         for path in self._folder.glob("*.db"):
             if path.stem not in self._readers:
-                reader = _opened(path)
+                reader = self._opened(path)
                 if reader is not None:
                     self._readers[path.stem] = reader
         return [self._readers[name] for name in sorted(self._readers)]
@@ -91,12 +101,48 @@ class FolderLog:
         found = [_Found(reader, _next(positions, reader)) for reader in readers]
         share = max(1, limit // max(1, len(readers)))
         for one in found:
-            one.read_on(topics, share)
+            self._read_on(one, topics, share)
         left = limit - sum(len(one.records) for one in found)
         for one in [one for one in found if len(one.records) == share]:
-            left -= one.read_on(topics, left)
+            left -= self._read_on(one, topics, left)
         ranges = {one.reader.source: (one.start, one.end) for one in found if one.end > one.start}
         return [record for one in found for record in one.records], ranges
+
+    def _read_on(self, one: "_Found", topics: Sequence[str], limit: int) -> int:
+        try:
+            read = one.read_on(topics, limit)
+        except UNREADABLE as error:
+            self._tell(one.reader.producer, error)
+            return 0
+        self._tell(one.reader.producer, None)
+        return read
+
+    def _opened(self, path: Path) -> OutboxReader | None:
+        """A reader, or None while the file is being made by its process, or is none any more."""
+        try:
+            reader = OutboxReader(path)
+        except UNREADABLE as error:
+            # While it is being made, everything but its first page is in the write-ahead log.
+            being_made = isinstance(error, sqlite3.OperationalError)
+            if not being_made or path.stat().st_size > PAGE_BYTES:
+                self._tell(path.stem, error)
+            return None
+        if not reader.epoch:
+            reader.close()
+            return None
+        return reader
+
+    def _tell(self, producer: str, error: Exception | None) -> None:
+        """Say once that a file cannot be read, and once that it can again."""
+        if (error is not None) == (producer in self._damaged):
+            return
+        OUTBOX_DAMAGED.labels(producer).set(0 if error is None else 1)
+        if error is None:
+            self._damaged.discard(producer)
+            log.info("outbox.readable", producer=producer)
+        else:
+            self._damaged.add(producer)
+            log.error("outbox.unreadable", producer=producer, error=str(error))
 
     def _reread(self, topics: Sequence[str], ranges: Ranges) -> list[Record]:
         found: list[Record] = []
@@ -130,15 +176,3 @@ class _Found:
 
 def _next(positions: Mapping[str, Position], reader: OutboxReader) -> int:
     return positions.get(reader.source, Position()).next_offset
-
-
-def _opened(path: Path) -> OutboxReader | None:
-    """A reader, or None while the file is being made by its process."""
-    try:
-        reader = OutboxReader(path)
-    except sqlite3.OperationalError:
-        return None
-    if not reader.epoch:
-        reader.close()
-        return None
-    return reader

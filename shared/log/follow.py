@@ -3,10 +3,14 @@
 import asyncio
 from collections.abc import Callable
 
+import structlog
+
 from shared.clock import Clock
 from shared.log.folder import Log
 from shared.log.record import Position, Record
 from shared.topics import Topic
+
+log = structlog.get_logger()
 
 
 class Follower:
@@ -38,7 +42,10 @@ class Follower:
         while not stop.is_set():
             records, ranges = await self._source.poll([self._topic.name], self._positions, 1000)
             for record in records:
-                self._apply(record)
+                if record.damage:
+                    log.error("record.damaged", source=record.source, offset=record.offset)
+                else:
+                    self._apply(record)
             self._positions.update({source: Position(end) for source, (_, end) in ranges.items()})
             if not records:
                 self.caught_up.set()

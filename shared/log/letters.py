@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Protocol
 
 from shared.clock import Clock
+from shared.errors import Invalid
 from shared.log.folder import FolderLog
 from shared.log.outbox import SqliteOutbox
-from shared.log.record import Fact, Record
+from shared.log.record import DAMAGED, Fact, Record
 from shared.topics import ALL, Topic
 
 READ_RECORDS = 10_000
@@ -40,8 +41,13 @@ class Letter:
         return self.record.headers.get("reason", "")
 
     def fact(self) -> Fact:
-        """The same bytes, once more, for the group that gave up alone."""
+        """The same bytes, once more, for the group that gave up alone.
+
+        Raises `Invalid` for bytes that the disk has changed: they are no fact that anybody sent.
+        """
         record = self.record
+        if DAMAGED in record.headers:
+            raise Invalid(f"The letter {self.letter_id} cannot be played again: {self.reason}.")
         return Fact(self.topic, record.key, record.event_id, record.value, only_for=self.group)
 
 

@@ -14,7 +14,8 @@ from shared.clock import Clock, micros
 from shared.errors import Unavailable
 from shared.log.checkpoint import Checkpointer, CheckpointLimits
 from shared.log.file import Commit, GroupState, OutboxFile, Ranges, Trimmed, Write
-from shared.log.record import Effect, Fact, OpenCall, Position
+from shared.log.folder import FolderLog
+from shared.log.record import Effect, Fact, OpenCall, Position, furthest
 from shared.metrics import FACTS_ACCEPTED
 
 log = structlog.get_logger()
@@ -40,6 +41,7 @@ class SqliteOutbox:
         queue_limit: int = 20_000,
         checkpoints: CheckpointLimits = CheckpointLimits(),  # noqa: B008 (a frozen value)
     ) -> None:
+        self._folder = path.parent
         self._file = OutboxFile(path, synchronous=synchronous)
         self._clock = clock
         self._queue_limit = queue_limit
@@ -55,6 +57,7 @@ class SqliteOutbox:
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         self._file.open()
+        await asyncio.to_thread(self._go_on)
         self._orphans = self._file.orphans()
         self._checkpointer.start()
         self._thread = threading.Thread(target=self._write_all, name="outbox", daemon=True)
@@ -106,6 +109,13 @@ class SqliteOutbox:
         while await asyncio.to_thread(self._forget, seen_before_us) == TRIM_STEP:
             pass
         return gone
+
+    def _go_on(self) -> None:
+        folder = FolderLog(self._folder)
+        read = furthest(reader.furthest(self._file.source) for reader in folder.readers())
+        folder.close()
+        if gone := self._file.go_on_from(read):
+            log.error("outbox.tail_lost", source=self._file.source, offsets=gone)
 
     def _load(self, group: str) -> GroupState:
         with self._file_lock:

@@ -2,14 +2,27 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from shared.log.file import MINUTE_US
-from shared.log.record import Position, Record
+from shared.log.file import MINUTE_US, epoch_of
+from shared.log.record import Position, Record, furthest
+from shared.log.seal import DAMAGED_PLACE, DAMAGED_VALUE, place_sum, value_sum
+from shared.topics import ALL
+
+UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What a damaged file raises; the second when SQLite's own message quotes what is no UTF-8."""
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+_KNOWN = [name for topic in ALL for name in (topic.name, topic.dead_letters)]
+# As bytes, whatever damage made of their types: what is no UTF-8 any more must not stop a read.
+_TEXTS = ", ".join(
+    f"coalesce(CAST({name} AS BLOB), x'')"
+    for name in ("topic", "key", "event_id", "headers", "value")
+)
+
+_Row = tuple[int, int, int, int, bytes, bytes, bytes, bytes, bytes, int | None, int | None]
 
 
 class OutboxReader:
@@ -23,9 +36,9 @@ class OutboxReader:
             isolation_level=None,
             check_same_thread=False,
         )
-        row = self._db.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
-        self.epoch: str = row[0] if row else ""
+        self.epoch = epoch_of(self._db)
         self.source = f"{self.producer}/{self.epoch}"
+        self._sealed_from: int | None = None
 
     def close(self) -> None:
         """Close the connection."""
@@ -34,45 +47,100 @@ class OutboxReader:
     def read(
         self, topics: Sequence[str], from_offset: int, limit: int, until: int | None = None
     ) -> tuple[list[Record], int]:
-        """Up to `limit` records of the topics from an offset on, and the offset to go on from."""
-        last = self._db.execute("SELECT max(id) FROM records").fetchone()[0] or 0
-        end = last + 1 if until is None else min(until, last + 1)
+        """Up to `limit` records of the topics from an offset on, and the offset to go on from.
+
+        Each is held against its sums: `Record.damage` says what came of it. Raises one of
+        `UNREADABLE` at a page that is no page any more, once what stands before it was read.
+        """
+        end = self._last + 1 if until is None else min(until, self._last + 1)
         if end <= from_offset:
             return [], from_offset
-        marks = ",".join("?" * len(topics))
-        rows = self._db.execute(
-            "SELECT id, topic, partition, seq, key, event_id, accepted_at_us, headers, value"  # noqa: S608 (marks only)
-            f" FROM records WHERE id >= ? AND id < ? AND topic IN ({marks}) ORDER BY id LIMIT ?",
-            (from_offset, end, *topics, limit),
-        ).fetchall()
-        records = [self._record(*row) for row in rows]
-        return records, (records[-1].offset + 1 if len(records) == limit else end)
+        records: list[Record] = []
+        rows, following = 0, from_offset
+        try:
+            for row in self._rows(topics, from_offset, limit):
+                record = self._record(row, topics, following)
+                if record.placed and record.offset >= end:
+                    break
+                rows, following = rows + 1, record.offset + 1
+                if record.topic in topics:
+                    records.append(record)
+        except UNREADABLE:
+            if not rows:
+                raise
+            return records, following
+        return records, (following if rows == limit else end)
 
-    def _record(
-        self,
-        offset: int,
-        topic: str,
-        partition: int,
-        seq: int,
-        key: str,
-        event_id: str,
-        accepted_at_us: int,
-        headers: str | None,
-        value: bytes,
-    ) -> Record:
+    @property
+    def _last(self) -> int:
+        """The last record's offset; a damaged one may claim to be beyond it."""
+        claimed = self._db.execute("SELECT max(id) FROM records").fetchone()[0] or 0
+        return min(int(claimed), self.end - 1)
+
+    def _rows(self, topics: Sequence[str], from_offset: int, limit: int) -> Iterator[_Row]:
+        """The rows of the topics, and those of topics that are none: damage may have made them so.
+
+        There is no upper bound but `limit`: a damaged offset would end the read too early.
+        """
+        asked, known = (",".join("?" * len(names)) for names in (topics, _KNOWN))
+        sums = "place_sum, value_sum" if self._has_seals() else "NULL, NULL"
+        return self._db.execute(
+            f"SELECT id, partition, seq, accepted_at_us, {_TEXTS}, {sums}"  # noqa: S608 (names and marks)
+            f" FROM records WHERE id >= ?"
+            f" AND ((topic IN ({asked})) IS TRUE OR (topic IN ({known})) IS NOT TRUE)"
+            f" ORDER BY id LIMIT ?",
+            (from_offset, *topics, *_KNOWN, limit),
+        )
+
+    def _has_seals(self) -> bool:
+        """Whether the file has the columns: one of an earlier version gets them from its next writer."""
+        if self._sealed_from is None:
+            row = self._db.execute(
+                "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'sealed_from'"
+            ).fetchone()
+            self._sealed_from = row[0] if row else None
+        return self._sealed_from is not None
+
+    def _is_sealed(self, offset: int, sums: tuple[int | None, int | None]) -> bool:
+        return sums != (None, None) or (self._sealed_from or offset + 1) <= offset
+
+    def _record(self, row: _Row, topics: Sequence[str], expected_offset: int) -> Record:
+        offset, partition, seq, at_us, *texts, value, place, content = row
+        sealed = self._is_sealed(offset, (place, content))
+        if sealed and place != place_sum(offset, partition, seq, at_us, *texts):
+            return self._unplaced(expected_offset, topics[0], value)
+        topic, key, event_id, headers = texts
         return Record(
             source=self.source,
             offset=offset,
-            topic=topic,
+            topic=topic.decode(),
             partition=partition,
             producer=self.producer,
             epoch=self.epoch,
             seq=seq,
-            key=key,
-            event_id=event_id,
-            accepted_at_us=accepted_at_us,
+            key=key.decode(),
+            event_id=event_id.decode(),
+            accepted_at_us=at_us,
             value=value,
             headers=json.loads(headers) if headers else _NO_HEADERS,
+            damage=DAMAGED_VALUE if sealed and content != value_sum(value) else "",
+        )
+
+    def _unplaced(self, offset: int, topic: str, value: bytes) -> Record:
+        """What is left of a record whose place is damaged: its value, in nobody's name."""
+        return Record(
+            source=self.source,
+            offset=offset,
+            topic=topic,
+            partition=0,
+            producer=self.producer,
+            epoch=self.epoch,
+            seq=0,
+            key="",
+            event_id="",
+            accepted_at_us=0,
+            value=value,
+            damage=DAMAGED_PLACE,
         )
 
     @property
@@ -118,6 +186,13 @@ class OutboxReader:
             "SELECT source, next_offset, seqs FROM positions WHERE grp = ?", (group,)
         )
         return {source: Position(offset, json.loads(seqs)) for source, offset, seqs in rows}
+
+    def furthest(self, source: str) -> Position:
+        """The furthest that any group that steps in this file has come in a source, and in each lane of it."""
+        rows = self._db.execute(
+            "SELECT next_offset, seqs FROM positions WHERE source = ?", (source,)
+        ).fetchall()
+        return furthest([Position(offset, json.loads(seqs)) for offset, seqs in rows])
 
     def first_offset_since(self, accepted_at_us: int) -> int:
         """The offset of the first record accepted at or after a time; after the last if none was."""

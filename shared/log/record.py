@@ -1,6 +1,6 @@
 """The log's vocabulary: facts go in, records come out, and a group's position moves with its effect."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -42,13 +42,17 @@ class DeadLetter:
 ONLY_FOR = "only_for"
 """The header of a record that one group alone is to handle."""
 
+DAMAGED = "damaged"
+"""The header of a dead letter whose bytes are not those that were accepted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """A fact as the log holds it, with the position that makes duplicates and losses visible.
 
     `source` names what is read (an outbox file, or a Kafka partition) and `offset` the place in it;
-    `seq` counts 1, 2, 3, ... within (producer, epoch, topic, partition).
+    `seq` counts 1, 2, 3, ... within (producer, epoch, topic, partition). `damage` says why the record is
+    not what was accepted, and is empty for what is; no handler ever sees a damaged one.
     """
 
     source: str
@@ -63,6 +67,12 @@ class Record:
     accepted_at_us: int
     value: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+    damage: str = ""
+
+    @property
+    def placed(self) -> bool:
+        """Whether it is known where in its lane it stands, and whose it is."""
+        return self.seq > 0
 
     @property
     def lane(self) -> str:
@@ -76,6 +86,16 @@ class Position:
 
     next_offset: int = 0
     seqs: Mapping[str, int] = field(default_factory=dict)
+
+
+def furthest(positions: Iterable[Position]) -> Position:
+    """The position behind all of these."""
+    offset, seqs = 0, dict[str, int]()
+    for position in positions:
+        offset = max(offset, position.next_offset)
+        for lane, seq in position.seqs.items():
+            seqs[lane] = max(seq, seqs.get(lane, 0))
+    return Position(offset, seqs)
 
 
 @dataclass(frozen=True, slots=True)
