@@ -21,6 +21,7 @@ from shared.log.outbox import SqliteOutbox
 from shared.logs import log_to
 from shared.operations import OperationsPort
 from shared.server import Server, http_app
+from shared.watchdog import Watchdog
 
 log = structlog.get_logger()
 
@@ -50,7 +51,9 @@ class Process:
             def ready() -> bool:
                 return seen() and all(app.ready() for app in apps)
 
-            await stack.enter_async_context(self._operations(ready))
+            watchdog = Watchdog(self._clock, limit_seconds=self._installation.stall_seconds)
+            await stack.enter_async_context(watchdog)
+            await stack.enter_async_context(self._operations(ready, watchdog))
             # No door opens before the view is whole: a caller whose key is not there yet would be refused.
             await platform.start()
             if backbone.view_first:
@@ -76,13 +79,14 @@ class Process:
             synchronous=self._installation.log_synchronous,
         )
 
-    def _operations(self, ready: Callable[[], bool]) -> OperationsPort:
+    def _operations(self, ready: Callable[[], bool], watchdog: Watchdog) -> OperationsPort:
         installation = self._installation
         return OperationsPort(
             self._placement.name,
             installation.data / "operations",
             (installation.operations_host, installation.operations_port),
             ready,
+            watchdog.guard,
         )
 
     def _server(self, apps: Sequence[App], ready: Callable[[], bool]) -> Server:

@@ -43,6 +43,7 @@ class Installation(ServiceSettings):
     drain_seconds: float = Field(default=30.0, gt=0)
     header_seconds: float = Field(default=10.0, gt=0)  # for a client to send a request's headers
     body_seconds: float = Field(default=60.0, gt=0)  # and then its body
+    stall_seconds: float = Field(default=5.0, gt=0)  # for the event loop to stand still
     operations_host: str = "127.0.0.1"
     operations_port: int = Field(default=0, ge=0, le=65535)  # of each process: 0 where several live
     fail_at: str = ""  # the failpoint to die at, in a test (shared/failpoints.py)

@@ -58,6 +58,7 @@ ALERTS_CHANGED = Counter(
 ALERT_DELIVERIES = Counter(
     "leeway_alert_deliveries", "Attempts to deliver alerts.", ["channel", "outcome"]
 )
+LOOP_STALLS = Counter("leeway_loop_stalls", "Times that the event loop stood still for too long.")
 LIVE_REVISION = Gauge("leeway_live_revision", "The registry's revision that this process holds.")
 LIVE_STALE_SINCE = Gauge(
     "leeway_live_stale_since_seconds",

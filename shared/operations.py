@@ -22,15 +22,22 @@ class OperationsPort:
     """Answers /metrics, /healthz and /readyz of one process while it is entered.
 
     Workers behind one HTTP port each have one of their own, so that no number is lost among them.
-    `<folder>/<process>.json` names it in the form of Prometheus' `file_sd_configs`.
+    `<folder>/<process>.json` names it in the form of Prometheus' `file_sd_configs`. `guard` is shown
+    the socket that it listens on.
     """
 
     def __init__(
-        self, process: str, folder: Path, address: tuple[str, int], ready: Callable[[], bool]
+        self,
+        process: str,
+        folder: Path,
+        address: tuple[str, int],
+        ready: Callable[[], bool],
+        guard: Callable[[socket.socket], None] = lambda _: None,
     ) -> None:
         self._process = process
         self._file = folder / f"{process}.json"
         self._address = address
+        self._guard = guard
         app = http_app([Route("/metrics", _metrics)], ready)
         self._server = Server(app, drain_seconds=DRAIN_SECONDS)
         self._serving: asyncio.Task[None] | None = None
@@ -39,6 +46,7 @@ class OperationsPort:
         host, _ = self._address
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server(self._address, family=family)
+        self._guard(listener)
         self._tell(host, listener.getsockname()[1])
         self._serving = asyncio.create_task(self._server.serve_on(listener))
         return self
