@@ -5,10 +5,11 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from aiokafka.errors import KafkaError
 
 from services.local.broker import Broker
 from shared.clock import SystemClock
@@ -60,9 +61,12 @@ async def a_member_process(cluster: Cluster) -> AsyncIterator[asyncio.subprocess
 
 
 async def until(cluster: Cluster, n: int) -> list[Record]:
-    """The rated facts, once there are `n` of them."""
+    """The rated facts, once there are `n` of them; a broker that comes back may not answer at first."""
+    rated: list[Record] = []
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while len(rated := await messages(cluster, USAGE_RATED)) < n:
+        while len(rated) < n:
+            with suppress(KafkaError):
+                rated = await messages(cluster, USAGE_RATED)
             await asyncio.sleep(0.2)
     return rated
 
