@@ -64,21 +64,26 @@ def read_migrations(folder: Path) -> Sequence[Migration]:
 
 
 async def migrate(store: Statements, migrations: Sequence[Migration]) -> Sequence[Migration]:
-    """Apply what the store has not seen, in order, and return it.
-
-    Raises `Conflict` before anything is applied when a file that was applied reads otherwise now.
-    """
+    """Apply what the store has not seen, in order, and return it. Raises as `pending` does."""
     await store.command("CREATE DATABASE IF NOT EXISTS leeway")
     await store.command(_LEDGER)
+    waiting = await pending(store, migrations)
+    for migration in waiting:
+        await _apply(store, migration)
+    return waiting
+
+
+async def pending(store: Statements, migrations: Sequence[Migration]) -> Sequence[Migration]:
+    """What the store has not seen, in order.
+
+    Raises `Conflict` when a file that was applied reads otherwise now: then nothing may be applied.
+    """
     rows = await store.query("SELECT name, toString(sha256) AS sha256 FROM leeway.migrations")
     applied = {row["name"]: row["sha256"] for row in rows}
     edited = [m.name for m in migrations if applied.get(m.name, m.sha256) != m.sha256]
     if edited:
         raise Conflict(f"Migrations were edited after they were applied: {', '.join(edited)}.")
-    pending = [m for m in migrations if m.name not in applied]
-    for migration in pending:
-        await _apply(store, migration)
-    return pending
+    return [m for m in migrations if m.name not in applied]
 
 
 async def _apply(store: Statements, migration: Migration) -> None:

@@ -17,7 +17,7 @@ VERBS = {
     "sql": "services.cli.sql:sql",
     "certs": "services.cli.certs:certs",
     "demo": "services.cli.demo.command:demo",
-    "doctor": "services.cli.doctor:app",
+    "doctor": "services.cli.doctor.command:app",
     "topics": "services.cli.topics:app",
     "dlq": "services.cli.dlq:app",
     "keys": "services.cli.keys:app",

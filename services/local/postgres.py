@@ -32,7 +32,7 @@ class Postgres:
     @property
     def url(self) -> str:
         """Its URL, for SQLAlchemy."""
-        return f"postgresql+asyncpg://{DATABASE}@127.0.0.1:{self.port}/{DATABASE}"
+        return _url(self.port)
 
 
 @asynccontextmanager
@@ -54,6 +54,16 @@ async def a_postgres(folder: Path) -> AsyncIterator[Postgres]:
         yield Postgres(port, process)
     finally:
         await _stop(process)
+
+
+def running_in(folder: Path) -> str:
+    """The URL of the server whose data lie in `folder`, or nothing when none runs there.
+
+    A server notes its port in the fourth line of its lock file (PostgreSQL's manual, 66.1).
+    """
+    lock = folder / "data" / "postmaster.pid"
+    lines = lock.read_text().splitlines() if lock.exists() else []
+    return _url(int(lines[3])) if len(lines) > 3 else ""
 
 
 def _owner() -> str | None:
@@ -157,6 +167,10 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         process.send_signal(signal.SIGINT)
         await process.wait()
+
+
+def _url(port: int) -> str:
+    return f"postgresql+asyncpg://{DATABASE}@127.0.0.1:{port}/{DATABASE}"
 
 
 def _free_port() -> int:

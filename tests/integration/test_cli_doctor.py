@@ -7,7 +7,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner, Result
 
-from services.cli import doctor
+from services.cli.doctor.command import app
 from shared.secrets_folder import Credentials, SecretsFolder
 from tests.contract.log_suite import Collecting, a_fact
 from tests.embedded import EmbeddedHarness
@@ -19,7 +19,7 @@ async def _asked(folder: Path, store: Store, *arguments: str) -> Result:
     SecretsFolder(folder).remember(Credentials(sql_passwords={OPERATOR: PASSWORD}))
     runner = CliRunner(env={"LEEWAY_DATA": str(folder)})
     words = ["accounting", "--url", store.url, *arguments]
-    return await asyncio.to_thread(runner.invoke, doctor.app, words)
+    return await asyncio.to_thread(runner.invoke, app, words)
 
 
 async def _given_up(folder: Path) -> None:

@@ -34,7 +34,6 @@ ENVIRONMENT = {
 TIME = {
     "shared/clock.py",
     "shared/ids.py",
-    "services/cli/doctor.py",
     "services/local/broker.py",
     "services/local/postgres.py",
 }

@@ -1,0 +1,116 @@
+"""Kafka: whether it answers, its topics, and how far behind each group is."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
+from aiokafka.structs import TopicPartition
+
+from services.cli.doctor.findings import Finding, State, fail, ok, warn
+from shared.clock import Clock
+from shared.errors import Conflict, Unavailable
+from shared.log.kafka.cluster import Cluster
+from shared.log.kafka.layout import layouts, plan
+from shared.log.kafka.letters import KafkaLetters
+from shared.topics import ALL, Topic
+
+MUCH_LAG = 10_000
+
+
+async def kafka(cluster: Cluster, clock: Clock) -> AsyncIterator[Finding]:
+    """Everything about it; nothing more once it does not answer, or topics are missing."""
+    admin = cluster.admin()
+    try:
+        await admin.start()
+        yield ok("kafka", f"{cluster.servers} answers.")
+        topics = await _topics(admin, cluster)
+        yield topics
+        if topics.state is State.FAIL:
+            return
+        async for finding in _groups(admin, cluster):
+            yield finding
+        async for finding in _letters(cluster, clock):
+            yield finding
+    except GroupCoordinatorNotAvailableError:
+        yield fail("groups", "No group has ever had a member: start the services.")
+    except (KafkaError, Unavailable) as error:
+        yield fail("kafka", f"{cluster.servers} does not answer as it should: {error!r}.")
+    finally:
+        await admin.close()
+
+
+async def _letters(cluster: Cluster, clock: Clock) -> AsyncIterator[Finding]:
+    found = await KafkaLetters(cluster, clock).read()
+    for (group, topic), count in Counter((one.group, one.topic.name) for one in found).items():
+        yield warn(
+            "dead letters",
+            f"{group} gave up on {count} of {topic}: `leeway dlq list --group {group}` says why.",
+        )
+
+
+async def _topics(admin: AIOKafkaAdminClient, cluster: Cluster) -> Finding:
+    wanted = layouts(cluster)
+    try:
+        changes = await plan(admin, wanted)
+    except Conflict as fault:
+        return fail("topics", fault.message)
+    if not changes:
+        return ok("topics", f"All {len(wanted)} are as they must be.")
+    state = fail if any(change.made for change in changes) else warn
+    told = "; ".join(map(str, changes))
+    return state("topics", f"`leeway topics apply` would {told}.")
+
+
+async def _groups(admin: AIOKafkaAdminClient, cluster: Cluster) -> AsyncIterator[Finding]:
+    followed = _followed()
+    ends = await _ends(cluster)
+    members = await _members(admin, [cluster.prefix + group for group in followed])
+    for group, topics in followed.items():
+        committed = await admin.list_consumer_group_offsets(cluster.prefix + group)
+        names = {cluster.topic(topic.name) for topic in topics}
+        lag = sum(
+            end - (committed[place].offset if place in committed else 0)
+            for place, end in ends.items()
+            if place.topic in names
+        )
+        told = (
+            f"{group} has {members[cluster.prefix + group]} members and about {lag} records to read"
+        )
+        if not members[cluster.prefix + group]:
+            yield fail("groups", f"{told}: nobody reads, start `python -m services {group}`.")
+        elif lag > MUCH_LAG:
+            yield warn("groups", f"{told}: is it slow, or just back?")
+        else:
+            yield ok("groups", f"{told}.")
+
+
+def _followed() -> Mapping[str, list[Topic]]:
+    groups: dict[str, list[Topic]] = {}
+    for topic in ALL:
+        for group in () if topic.compacted else topic.consumers:
+            groups.setdefault(group, []).append(topic)
+    return groups
+
+
+async def _ends(cluster: Cluster) -> Mapping[TopicPartition, int]:
+    places = [
+        TopicPartition(cluster.topic(topic.name), number)
+        for topic in ALL
+        for number in range(topic.partitions)
+    ]
+    reader = cluster.reader()
+    try:
+        await reader.start()
+        ends: Mapping[TopicPartition, int] = await reader.end_offsets(places)
+        return ends
+    finally:
+        await reader.stop()
+
+
+async def _members(admin: AIOKafkaAdminClient, groups: list[str]) -> Counter[str]:
+    found = Counter[str]()
+    for response in await admin.describe_consumer_groups(groups):
+        for group in response.to_object()["groups"]:
+            found[group["group"]] = len(group["members"])
+    return found
