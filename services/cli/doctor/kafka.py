@@ -8,6 +8,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 from aiokafka.structs import TopicPartition
 
 from services.cli.doctor.findings import Finding, State, fail, ok, warn
+from services.cli.doctor.members import members
 from shared.clock import Clock
 from shared.errors import Conflict, Unavailable
 from shared.log.kafka.cluster import Cluster
@@ -65,7 +66,7 @@ async def _topics(admin: AIOKafkaAdminClient, cluster: Cluster) -> Finding:
 async def _groups(admin: AIOKafkaAdminClient, cluster: Cluster) -> AsyncIterator[Finding]:
     followed = _followed()
     ends = await _ends(cluster)
-    members = await _members(admin, [cluster.prefix + group for group in followed])
+    there = await members(admin, cluster, followed)
     for group, topics in followed.items():
         committed = await admin.list_consumer_group_offsets(cluster.prefix + group)
         names = {cluster.topic(topic.name) for topic in topics}
@@ -74,10 +75,8 @@ async def _groups(admin: AIOKafkaAdminClient, cluster: Cluster) -> AsyncIterator
             for place, end in ends.items()
             if place.topic in names
         )
-        told = (
-            f"{group} has {members[cluster.prefix + group]} members and about {lag} records to read"
-        )
-        if not members[cluster.prefix + group]:
+        told = f"{group} has {there[group]} members and about {lag} records to read"
+        if not there[group]:
             yield fail("groups", f"{told}: nobody reads, start `python -m services {group}`.")
         elif lag > MUCH_LAG:
             yield warn("groups", f"{told}: is it slow, or just back?")
@@ -106,11 +105,3 @@ async def _ends(cluster: Cluster) -> Mapping[TopicPartition, int]:
         return ends
     finally:
         await reader.stop()
-
-
-async def _members(admin: AIOKafkaAdminClient, groups: list[str]) -> Counter[str]:
-    found = Counter[str]()
-    for response in await admin.describe_consumer_groups(groups):
-        for group in response.to_object()["groups"]:
-            found[group["group"]] = len(group["members"])
-    return found
