@@ -11,14 +11,17 @@ from urllib.parse import urlsplit
 import aiohttp
 from clickhouse_connect.driver import create_async_client
 from clickhouse_connect.driver.asyncclient import AsyncClient
-from clickhouse_connect.driver.exceptions import ClickHouseError, Error, OperationalError
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, Error
 
 from shared.errors import Invalid, Unavailable
 from shared.lifecycle import ClickHouseAddress
 
-# What passes by itself: the store is busy, merging, short of memory or starting; the next try may succeed.
+# What passes by itself, or once somebody has made room: the store is busy, merging, starting, short of memory or
+# of disk; the next try may succeed.
 _TRANSIENT = frozenset(
     {
+        75,  # CANNOT_WRITE_TO_FILE_DESCRIPTOR
+        76,  # CANNOT_OPEN_FILE
         159,  # TIMEOUT_EXCEEDED
         201,  # QUOTA_EXCEEDED
         202,  # TOO_MANY_SIMULTANEOUS_QUERIES
@@ -149,6 +152,7 @@ def _mapped() -> Iterator[None]:
 
 
 def _error(fault: Error) -> Unavailable | Invalid:
-    if fault.code in _TRANSIENT or (fault.code is None and isinstance(fault, OperationalError)):
+    # Without a code it is no verdict of ClickHouse's: its server, or something before it, is at fault.
+    if fault.code in _TRANSIENT or (fault.code is None and isinstance(fault, DatabaseError)):
         return Unavailable(f"ClickHouse cannot do it now: {fault}")
     return Invalid(str(fault), code=f"clickhouse_{fault.code or 0}")

@@ -19,6 +19,7 @@ import structlog
 from services.warehouse.faults import (
     ABORTED,
     BAD_ARGUMENTS,
+    NOT_ENOUGH_SPACE,
     TOO_MANY_SIMULTANEOUS_QUERIES,
     UNKNOWN_FORMAT,
     SqlFault,
@@ -219,7 +220,7 @@ class Engine:
             return
         path = self._blocks / new_id()
         try:
-            path.write_bytes(rows.content)
+            _write(path, rows.content)
             source = f"FROM INFILE {_literal(str(path.resolve()))} COMPRESSION 'none'"
             yield b" ".join((statement.sql, source.encode(), rows.clause))
         finally:
@@ -248,6 +249,13 @@ class _Lane:
 
     async def close(self) -> None:
         await asyncio.to_thread(self._pool.shutdown)
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise SqlFault(NOT_ENOUGH_SPACE, f"A block cannot be written: {error.strerror}.") from error
 
 
 def _session(statement: Statement) -> list[str]:
