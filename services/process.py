@@ -14,6 +14,7 @@ import uvloop
 from services.backbone.backbone import Backbone
 from services.placement import Placement, build_apps, build_backbone
 from services.settings import Installation
+from services.tracing import traced, tracing_of
 from shared.arrival import Arrival
 from shared.clock import Clock, SystemClock
 from shared.lifecycle import App, Running
@@ -21,6 +22,7 @@ from shared.log.outbox import SqliteOutbox
 from shared.logs import log_to
 from shared.operations import OperationsPort
 from shared.server import Server, http_app
+from shared.telemetry.tracing import Tracing
 from shared.watchdog import Watchdog
 
 log = structlog.get_logger()
@@ -41,10 +43,13 @@ class Process:
         """Live until SIGTERM, SIGINT or the end of the supervisor."""
         self._listen_to_signals()
         async with AsyncExitStack() as stack:
+            tracing = tracing_of(self._installation, self._placement.name)
+            if tracing is not None:
+                stack.push_async_callback(tracing.close)
             outbox = await stack.enter_async_context(self._outbox())
             backbone = build_backbone(self._placement, self._installation, outbox, self._clock)
             platform = Running([App("platform", tasks=backbone.tasks)])
-            apps = build_apps(self._placement.services, backbone.host)
+            apps = build_apps(self._placement.services, traced(backbone.host, tracing))
             running = Running(apps)
             seen = backbone.view.caught_up.is_set
 
@@ -60,7 +65,7 @@ class Process:
                 await self._until(seen, platform)
             await running.start()
             await self._until(ready, platform, running)
-            server = self._server(apps, ready)
+            server = self._server(apps, ready, tracing)
             serving = asyncio.create_task(self._serve(server, apps))
             if ready():
                 self._announce()
@@ -89,12 +94,16 @@ class Process:
             watchdog.guard,
         )
 
-    def _server(self, apps: Sequence[App], ready: Callable[[], bool]) -> Server:
+    def _server(
+        self, apps: Sequence[App], ready: Callable[[], bool], tracing: Tracing | None
+    ) -> Server:
         routes = [route for app in apps for route in app.routes]
         installation = self._installation
         arrival = Arrival(installation.header_seconds, installation.body_seconds)
         return Server(
-            http_app(routes, ready), drain_seconds=installation.drain_seconds, arrival=arrival
+            http_app(routes, ready, tracing),
+            drain_seconds=installation.drain_seconds,
+            arrival=arrival,
         )
 
     async def _serve(self, server: Server, apps: Sequence[App]) -> None:

@@ -47,6 +47,10 @@ class Installation(ServiceSettings):
     operations_host: str = "127.0.0.1"
     operations_port: int = Field(default=0, ge=0, le=65535)  # of each process: 0 where several live
     fail_at: str = ""  # the failpoint to die at, in a test (shared/failpoints.py)
+    otlp_endpoint: str = Field(
+        default="", pattern=r"^(https?://.+)?$"
+    )  # where traces go, if at all
+    trace_ratio: float = Field(default=0.1, ge=0, le=1)  # of requests that are traced
     tls_ca: Path | None = None  # whom to trust
     tls_cert: Path | None = None  # who this process is
     tls_key: Path | None = None

@@ -17,6 +17,7 @@ from shared.live import LiveView
 from shared.log.consumer import ConsumerLimits
 from shared.log.record import Handler, Outbox
 from shared.rpc.tls import TlsFiles
+from shared.telemetry.tracing import Tracing
 from shared.topics import Topic
 
 log = structlog.get_logger()
@@ -49,7 +50,7 @@ class Host:
     `group` builds the consumer of one group of this process; `live` is the view of what the registry
     says may run; `data` is the folder for files that a service owns; `clickhouse` is where SQL is asked;
     `tls` are the files of the process's certificate, for gRPC, where there is one; `failpoints` are where a
-    test wants the process to die.
+    test wants the process to die; `tracing` opens spans, where traces are wanted.
     """
 
     data: Path
@@ -61,6 +62,7 @@ class Host:
     group: Callable[[str, Sequence[Topic], Handler, ConsumerLimits], "Group"]
     tls: TlsFiles | None = None
     failpoints: Failpoints = NONE
+    tracing: Tracing | None = None
 
 
 @dataclass(frozen=True, slots=True)

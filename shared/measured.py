@@ -44,25 +44,26 @@ class Measured:
             self._time(scope, self._clock.monotonic() - began)
 
     def _count(self, scope: Scope, outcome: str) -> None:
-        labels = (_route(scope), _method(scope), outcome)
+        labels = (route_of(scope), method_of(scope), outcome)
         counter = self._counters.get(labels)
         if counter is None:
             counter = self._counters[labels] = HTTP_REQUESTS.labels(*labels)
         counter.inc()
 
     def _time(self, scope: Scope, seconds: float) -> None:
-        labels = (_route(scope), _method(scope))
+        labels = (route_of(scope), method_of(scope))
         timer = self._timers.get(labels)
         if timer is None:
             timer = self._timers[labels] = HTTP_SECONDS.labels(*labels)
         timer.observe(seconds)
 
 
-def _route(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
     """The template of the route that took the request, as the router noted it."""
     return str(getattr(scope.get("route"), "path", UNMATCHED))
 
 
-def _method(scope: Scope) -> str:
+def method_of(scope: Scope) -> str:
+    """The method, or `other` for what is none of HTTP's."""
     method = str(scope["method"])
     return method if method in _METHODS else "other"

@@ -17,14 +17,18 @@ from shared.clock import SystemClock
 from shared.errors import Invalid, LeewayError
 from shared.http import error_response, on_client_left, on_leeway_error
 from shared.measured import Measured
+from shared.telemetry.tracing import Tracing
+from shared.telemetry.web import Traced
 
 # Longer than clients and load balancers keep an idle connection (aiohttp 15 s, most balancers 60 s):
 # who closes first must be the one that knows it sends nothing more.
 KEEP_ALIVE_SECONDS = 75
 
 
-def http_app(routes: Sequence[BaseRoute], ready: Callable[[], bool]) -> Starlette:
-    """The routes, with health and readiness, every request counted and every error in one format."""
+def http_app(
+    routes: Sequence[BaseRoute], ready: Callable[[], bool], tracing: Tracing | None = None
+) -> Starlette:
+    """The routes, with health and readiness, every request counted (and traced), every error in one format."""
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -32,13 +36,14 @@ def http_app(routes: Sequence[BaseRoute], ready: Callable[[], bool]) -> Starlett
     async def readyz(_: Request) -> Response:
         return PlainTextResponse("ready\n") if ready() else PlainTextResponse("starting\n", 503)
 
+    traced = [] if tracing is None else [Middleware(Traced, tracing=tracing)]
     own = [
         Route("/healthz", healthz),
         Route("/readyz", readyz),
     ]
     return Starlette(
         routes=[*own, *routes],
-        middleware=[Middleware(Measured, clock=SystemClock())],
+        middleware=[*traced, Middleware(Measured, clock=SystemClock())],
         exception_handlers={
             ClientDisconnect: on_client_left,
             LeewayError: on_leeway_error,

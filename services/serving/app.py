@@ -17,7 +17,7 @@ def build(settings: Settings, host: Host) -> App:
     """The gateway: its routes, and the connections and calls that must end before the process does."""
     gate = Gate([ScopeHeld(SCOPE)])
     journal = OutboxJournal(host.outbox, host.live, host.clock)
-    http = UpstreamHttp(_upstream_limits(settings))
+    http = UpstreamHttp(_upstream_limits(settings), host.tracing)
     calls = Calls(
         gate,
         journal,

@@ -10,7 +10,7 @@ from services.warehouse.engine import Engine, EngineLimits
 from services.warehouse.replicated import Replicated
 from services.warehouse.settings import Settings
 from services.warehouse.store import FACT_TABLES, GROUP, FactStore, read_schemas
-from services.warehouse.stream import Sink
+from services.warehouse.stream import Sink, traced
 from services.warehouse.users import Users
 from shared.clickhouse import ClickHouse, Statements
 from shared.lifecycle import App, Host
@@ -23,7 +23,8 @@ def build(settings: Settings, host: Host) -> App:
     """The store opens and migrates before its port answers, and the sink starts after that."""
     clickhouse = ClickHouse(host.clickhouse)
     store = FactStore(clickhouse, read_schemas(settings.protos), host.failpoints)
-    sink = Sink(store, {table.topic.name: table.name for table in FACT_TABLES}, host.clock)
+    inserts = traced(store, host.tracing)
+    sink = Sink(inserts, {table.topic.name: table.name for table in FACT_TABLES}, host.clock)
     limits = ConsumerLimits(
         max_records=settings.batch_records, max_age_seconds=settings.batch_seconds
     )

@@ -10,6 +10,7 @@ from shared.clock import Clock, micros
 from shared.errors import Invalid
 from shared.log.record import DeadLetter, Effect, Record
 from shared.metrics import FRESHNESS
+from shared.telemetry.tracing import Tracing
 
 
 class Inserts(Protocol):
@@ -20,6 +21,30 @@ class Inserts(Protocol):
     async def insert(self, table: str, block: bytes, token: str) -> None:
         """Store a block once for its token; `Invalid` blames a record in it, `Unavailable` the store."""
         ...
+
+
+def traced(store: Inserts, tracing: Tracing | None) -> Inserts:
+    """The store, whose inserts are spans where tracing is on."""
+    return store if tracing is None else TracedInserts(store, tracing)
+
+
+class TracedInserts:
+    """Gives each insert of a traced batch a span."""
+
+    def __init__(self, store: Inserts, tracing: Tracing) -> None:
+        self._store = store
+        self._tracing = tracing
+        self.schemas = store.schemas
+
+    async def insert(self, table: str, block: bytes, token: str) -> None:
+        """See `Inserts.insert`."""
+        if not self._tracing.traceparent:
+            await self._store.insert(table, block, token)
+            return
+        with self._tracing.span(f"insert {table}") as span:
+            span.tell("db.system.name", "clickhouse")
+            span.tell("leeway.bytes", len(block))
+            await self._store.insert(table, block, token)
 
 
 class Sink:

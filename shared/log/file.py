@@ -13,7 +13,7 @@ from typing import TextIO
 from shared.clock import from_micros, micros
 from shared.errors import Conflict
 from shared.ids import new_id
-from shared.log.record import DAMAGED, ONLY_FOR, DeadLetter, Fact, OpenCall, Position
+from shared.log.record import DAMAGED, DeadLetter, Fact, OpenCall, Position
 from shared.log.seal import place_sum, value_sum
 
 MINUTE_US = 60_000_000
@@ -249,7 +249,8 @@ class OutboxFile:
             if fact.only_for or self._first_time(fact, batch.now_us):
                 topic = fact.topic.name
                 partition = fact.topic.partition(fact.key)
-                headers = json.dumps({ONLY_FOR: fact.only_for}) if fact.only_for else None
+                told = fact.headers
+                headers = json.dumps(told) if told else None
                 batch.add(topic, partition, fact.key, fact.event_id, headers, fact.value)
                 batch.accepted[topic, fact.key] += fact.only_for in {"", STORING_GROUP}
             elif self._conflicts(fact):

@@ -21,6 +21,7 @@ class Fact:
     `only_for` names the one group that is to handle it: a dead letter that is played again was handled
     by the others. `digest` is a fingerprint of what a caller sent under an id of its choice, which
     tells a repeat from other content; what the server adds, such as times, has no part in it.
+    `traceparent` names the span that stored it, where one is recorded; it is no part of what was said.
     """
 
     topic: Topic
@@ -29,6 +30,13 @@ class Fact:
     value: bytes
     only_for: str = ""
     digest: bytes = b""
+    traceparent: str = field(default="", compare=False)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What its record says beside it."""
+        named = {ONLY_FOR: self.only_for, TRACEPARENT: self.traceparent}
+        return {name: value for name, value in named.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,9 @@ class DeadLetter:
 
 ONLY_FOR = "only_for"
 """The header of a record that one group alone is to handle."""
+
+TRACEPARENT = "traceparent"
+"""The header of a record whose append is traced (W3C Trace Context)."""
 
 DAMAGED = "damaged"
 """The header of a dead letter whose bytes are not those that were accepted."""

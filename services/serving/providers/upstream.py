@@ -13,6 +13,7 @@ from yarl import URL
 
 from services.serving.domain.failure import malformed, refused, timed_out, unreachable
 from services.serving.providers.credentials import Credentials
+from shared.telemetry.tracing import Tracing
 
 # What an upstream's refusal may tell the client beside its body.
 _PASSED_ON = ("retry-after", "retry-after-ms", "x-should-retry")
@@ -56,8 +57,9 @@ class Target:
 class UpstreamHttp:
     """One session for every upstream of the process; open it before use."""
 
-    def __init__(self, limits: UpstreamLimits) -> None:
+    def __init__(self, limits: UpstreamLimits, tracing: Tracing | None = None) -> None:
         self.limits = limits
+        self._tracing = tracing
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -117,7 +119,7 @@ class UpstreamHttp:
         assert self._session is not None, "UpstreamHttp is used before it is opened"
         with _named_failures(target.provider):
             response = await self._session.post(
-                target.url, data=body, headers=target.headers, allow_redirects=False
+                target.url, data=body, headers=self._headers(target), allow_redirects=False
             )
         try:
             await _refuse_all_but_200(response, target)
@@ -125,6 +127,11 @@ class UpstreamHttp:
         finally:
             # Keeps the connection when the reply was read to its end, and closes it otherwise.
             response.release()
+
+    def _headers(self, target: Target) -> Mapping[str, str]:
+        """The caller's own trace goes on; where it has none, ours does."""
+        ours = self._tracing.traceparent if self._tracing is not None else ""
+        return {"traceparent": ours, **target.headers} if ours else target.headers
 
 
 async def _whole(response: aiohttp.ClientResponse, provider: str, limit: int) -> bytes | None:

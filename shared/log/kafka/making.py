@@ -35,6 +35,7 @@ class Making:
                     event_id=fact.event_id,
                     accepted_at_us=now_us,
                     value=fact.value,
+                    headers=fact.headers,
                 )
             )
         return records
