@@ -60,7 +60,7 @@ class Rater:
         return Fact(
             topic=USAGE_RATED,
             key=interaction.tenant,
-            event_id=derived_id("usage", interaction.interaction_id),
+            event_id=derived_id("usage", interaction.tenant, interaction.interaction_id),
             value=usage.SerializeToString(deterministic=True),
         )
 

@@ -179,13 +179,15 @@ def _embedded_fact(each: _Embedded) -> Fact:
         vector=each.vector.tolist(),
         started_at_us=each.fact.started_at_us,
     )
-    event_id = derived_id(INTERACTION_EMBEDDED.name, each.row.event_id)
+    event_id = derived_id(INTERACTION_EMBEDDED.name, each.fact.tenant, each.row.event_id)
     return Fact(INTERACTION_EMBEDDED, each.fact.tenant, event_id, message.SerializeToString())
 
 
 def _detected_fact(finding: Finding, now_us: int) -> Fact:
     key, found, row = finding.observation.key, finding.detection, finding.observation
-    detection_id = derived_id(DRIFT_DETECTED.name, key.feature, key.variant, row.event_id)
+    detection_id = derived_id(
+        DRIFT_DETECTED.name, key.tenant, key.feature, key.variant, row.event_id
+    )
     message = DriftDetected(
         detection_id=detection_id,
         tenant=key.tenant,

@@ -69,7 +69,8 @@ class EvaluationHandler:
     def _fact(
         self, message: InteractionCompleted, evaluator: Evaluator, judgement: Judgement
     ) -> Fact:
-        score_id = derived_id("score", message.interaction_id, evaluator.name, evaluator.version)
+        of = (message.tenant, message.interaction_id)  # another tenant may have the same id
+        score_id = derived_id("score", *of, evaluator.name, evaluator.version)
         score = InteractionScored(
             score_id=score_id,
             tenant=message.tenant,

@@ -69,7 +69,18 @@ async def test_a_repeated_interaction_is_charged_once() -> None:
 
     assert len(together.facts) == 1
     assert together.facts[0] == later.facts[0]
-    assert together.facts[0].event_id == derived_id("usage", INTERACTION_ID)
+    assert together.facts[0].event_id == derived_id("usage", "acme", INTERACTION_ID)
+
+
+async def test_two_tenants_with_the_same_id_are_charged_each() -> None:
+    told = {"usage_json": USAGE, "usage_dialect": "openai"}
+    interactions = [an_interaction_completed(tenant=tenant, **told) for tenant in ("acme", "beta")]
+
+    effect = await a_rater().handle([a_record(a_fact(each)) for each in interactions])
+
+    assert [(fact.key, fact.event_id) for fact in effect.facts] == [
+        (tenant, derived_id("usage", tenant, INTERACTION_ID)) for tenant in ("acme", "beta")
+    ]
 
 
 async def test_the_upstream_that_answered_is_the_one_that_is_priced() -> None:

@@ -43,7 +43,7 @@ async def test_a_judgement_becomes_a_score_with_a_derived_id() -> None:
         [a_record(a_fact(an_interaction_completed(output_text="I can't help with that.")))]
     )
 
-    score_id = derived_id("score", INTERACTION_ID, "refusal", "1")
+    score_id = derived_id("score", "acme", INTERACTION_ID, "refusal", "1")
     fact = effect.facts[0]
     assert (fact.topic, fact.key, fact.event_id) == (INTERACTION_SCORED, "acme", score_id)
     assert InteractionScored.FromString(fact.value) == a_score(
