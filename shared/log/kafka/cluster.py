@@ -13,8 +13,11 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024  # the largest fact is 4 MiB; a state may be larger
 BATCH_BYTES = 512 * 1024
 REQUEST_MS = 15_000
-SESSION_MS = 10_000
+# A member that died holds its partitions for so long: the least that brokers allow by default.
+SESSION_MS = 6_000
 HEARTBEAT_MS = 1_000
+# A topic that was made anew under a running group is noticed after so long.
+METADATA_MS = 5_000
 TRANSACTION_MS = 30_000
 # A handler that does not come back for so long has lost its partitions; one that waits has not.
 MAX_POLL_MS = 300_000
@@ -70,6 +73,7 @@ class Cluster:
             session_timeout_ms=SESSION_MS,
             heartbeat_interval_ms=HEARTBEAT_MS,
             max_poll_interval_ms=MAX_POLL_MS,
+            metadata_max_age_ms=METADATA_MS,
         )
 
     def admin(self) -> AIOKafkaAdminClient:

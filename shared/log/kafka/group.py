@@ -132,7 +132,7 @@ class KafkaGroup:
     async def waiting(self, positions: Mapping[str, Position]) -> int:
         """See `Log.waiting`; by what the brokers said with the last fetch."""
         holding = self._holding
-        if holding is None:
+        if holding is None or not self._is_current():
             return 0
         ends = {s: self._consumer.highwater(place) or 0 for s, place in holding.places.items()}
         return sum(

@@ -84,7 +84,8 @@ async def take(
     Raises `Unavailable`, `KafkaError`.
     """
     places = sorted(assigned)
-    seats = {p.partition: Seat(group, p.partition, cluster, failpoints) for p in places}
+    numbers = sorted({place.partition for place in places})
+    seats = {number: Seat(group, number, cluster, failpoints) for number in numbers}
     async with AsyncExitStack() as undo:
         undo.push_async_callback(_close, seats.values())
         await _claim(seats.values())
