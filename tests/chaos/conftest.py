@@ -36,9 +36,17 @@ def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
     trial = Trial(marker.args[0], request.node.originalname, request.param)
     request.config.stash.setdefault(REPORT, Report()).trials.append(trial)
     yield trial
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
-        reporter.write_line(f"\n{trial.line()}")
+    _say(request.config, trial.line())
+
+
+def _say(config: pytest.Config, line: str) -> None:
+    """Tell it now, whether output is captured or not."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    capturing = config.pluginmanager.get_plugin("capturemanager")
+    if reporter is not None and capturing is not None:
+        with capturing.global_and_fixture_disabled():
+            reporter.ensure_newline()
+            reporter.write_line(line)
 
 
 def pytest_terminal_summary(

@@ -16,7 +16,7 @@ from shared.logs import log_to
 from shared.topics import INTERACTION_COMPLETED, USAGE_RATED
 from tests.stores import a_usage, an_interaction
 
-TENANTS = 20
+TENANTS = 6
 
 
 def call(number: int) -> list[Fact]:

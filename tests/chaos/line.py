@@ -27,7 +27,7 @@ from tests.kafka import a_cluster
 from tests.stores import OPERATOR, PASSWORD
 
 SINK, STORE = "tests.chaos.sink", "tests.chaos.store"
-CALLS_PER_SECOND = 100
+CALLS_PER_SECOND = 60
 
 
 @dataclass(slots=True)

@@ -69,10 +69,16 @@ class Child:
 
     def told(self, event: str) -> list[dict[str, Any]]:
         """The lines of its log about an event, and those of the programs before it with the same log."""
+        return [line for line in self._lines() if line.get("event") == event]
+
+    def errors(self) -> list[dict[str, Any]]:
+        """The lines that say that something went wrong which should not."""
+        return [line for line in self._lines() if line.get("level") == "error"]
+
+    def _lines(self) -> list[dict[str, Any]]:
         if not self._log.exists():
             return []
-        lines = map(json.loads, self._log.read_text().splitlines())
-        return [line for line in lines if line.get("event") == event]
+        return [json.loads(line) for line in self._log.read_text().splitlines()]
 
 
 @asynccontextmanager

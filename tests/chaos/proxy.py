@@ -18,6 +18,7 @@ class _Link:
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
     asked: bytes = b""
+    stranded: bool = False
 
     def reset(self) -> None:
         for side in (self.client, self.server):
@@ -33,7 +34,7 @@ class Proxy:
 
     `delay_seconds` is waited before each piece of a request goes on, `reply_delay_seconds` before each of a
     reply; `trickle_bytes` is how many bytes pass in a second, 0 for all of them. The methods are the other
-    faults; `connections` and `lost_replies` count.
+    faults; `connections` and `lost_replies` count, and `held` is how many pieces `hold` keeps back now.
     """
 
     port: int
@@ -43,6 +44,7 @@ class Proxy:
     trickle_bytes: int = 0
     connections: int = 0
     lost_replies: int = 0
+    held: int = 0
     _losing: tuple[int, bytes] = (0, b"")
     _refusing: bool = False
     _flowing: asyncio.Event = field(default_factory=asyncio.Event)
@@ -75,6 +77,11 @@ class Proxy:
     def release(self) -> None:
         """The end of `hold`: what was held goes on."""
         self._flowing.set()
+
+    def strand(self) -> None:
+        """What is open now is dead, and nobody is told: it takes bytes and gives none. New connections are well."""
+        for link in self._links:
+            link.stranded = True
 
     def lose_replies(self, count: int, *, to: bytes = b"") -> None:
         """Of the next requests that hold `to`, let `count` be done, and reset their connection instead of replying."""
@@ -119,7 +126,7 @@ class Proxy:
         while piece := await reader.read(CHUNK_BYTES):
             link.asked = piece if len(piece) == CHUNK_BYTES else link.asked[-CHUNK_BYTES:] + piece
             await asyncio.sleep(self.delay_seconds)
-            await self._write(link.server, piece)
+            await self._write(link, link.server, piece)
         with suppress(OSError):
             link.server.write_eof()
 
@@ -130,7 +137,7 @@ class Proxy:
                 return
             link.asked = b""
             await asyncio.sleep(self.reply_delay_seconds)
-            await self._write(link.client, piece)
+            await self._write(link, link.client, piece)
         link.client.close()
 
     def _loses(self, link: _Link) -> bool:
@@ -141,8 +148,12 @@ class Proxy:
         self.lost_replies += 1
         return True
 
-    async def _write(self, side: asyncio.StreamWriter, piece: bytes) -> None:
+    async def _write(self, link: _Link, side: asyncio.StreamWriter, piece: bytes) -> None:
+        self.held += 1
         await self._flowing.wait()
+        self.held -= 1
+        if link.stranded:
+            return
         while piece:
             step = self.trickle_bytes or len(piece)
             side.write(piece[:step])

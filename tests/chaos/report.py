@@ -32,7 +32,7 @@ class Trial:
     verdict: Verdict | None = None
 
     def __post_init__(self) -> None:
-        self.random = Random(self.seed)
+        self.random = Random(f"{self.name}/{self.seed}")
 
     def inject(self, fault: str, times: int = 1) -> None:
         """Count a fault, in two or three words, as it is injected."""

@@ -148,3 +148,15 @@ async def test_a_trickle_lets_so_many_bytes_pass_in_a_second(
 
     assert await connection.ask("12345") == "12345"
     assert time.monotonic() - start >= 1
+
+
+async def test_a_stranded_connection_gives_nothing_and_a_new_one_is_well(
+    proxy: Proxy, connect: Connect
+) -> None:
+    connection = await connect()
+    await connection.ask("one")
+    proxy.strand()
+
+    with pytest.raises(TimeoutError):
+        await connection.ask("two", 0.1)
+    assert await (await connect()).ask("three") == "three"
