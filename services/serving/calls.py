@@ -152,7 +152,9 @@ class Calls:
                 provider = self._catalogue.provider(route.provider)
                 return await how(provider, Ask(call.request, route.model, traceparent))
             except UpstreamFailed as failure:
-                trail.end(self._clock.now(), Status.ERROR, failure.upstream_status, failure.code)
+                trail.end(
+                    self._clock.now(), Status.ERROR, failure.upstream_status, failure.error_type
+                )
                 last = failure
             if last.dropped and not repeated:
                 waiting.insert(0, route)
@@ -232,11 +234,18 @@ def _verdict(failure: BaseException | None, *, began: bool) -> tuple[Status, Fau
         case UpstreamFailed() | Invalid():
             status = Status.INTERRUPTED if began else Status.ERROR
             shown = 200 if began else failure.status
-            return status, Fault(failure.code, failure.message, shown)
+            return status, _fault(failure, shown)
         case _:
             return Status.INTERRUPTED, Fault(
                 "shutdown", "The gateway stopped.", 200 if began else 0
             )
+
+
+def _fault(failure: UpstreamFailed | Invalid, shown: int) -> Fault:
+    """What is recorded of a failure: what the upstream said of it, else what we say."""
+    if not isinstance(failure, UpstreamFailed):
+        return Fault(failure.code, failure.message, shown)
+    return Fault(failure.error_type, failure.said.message or failure.message, shown)
 
 
 # What ends a call before its answer is whole: nothing else is expected of an upstream or a client.

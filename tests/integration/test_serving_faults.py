@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -73,12 +74,12 @@ async def test_an_upstreams_refusal_passes_through_with_its_body(
     assert "set-cookie" not in reply.headers
     [stored] = leeway.interactions
     assert reply.headers["x-leeway-interaction-id"] == stored.interaction_id
-    assert (stored.status, stored.http_status, stored.error_type) == (
-        "error",
-        429,
-        "upstream_refused",
-    )
-    assert [(a.status, a.http_status) for a in stored.attempts] == [("error", 429)]
+    error_type = "upstream_refused:rate_limit_exceeded"
+    assert (stored.status, stored.http_status, stored.error_type) == ("error", 429, error_type)
+    assert stored.error_message == "slow down"
+    assert [(a.status, a.http_status, a.error_type) for a in stored.attempts] == [
+        ("error", 429, error_type)
+    ]
     assert leeway.outbox.opened == {}
 
 
@@ -90,19 +91,36 @@ async def test_a_refusal_never_repeats_the_providers_key(
     reply = await ask(http, leeway, stub=stub)
 
     assert (reply.status, reply.error["message"]) == (400, "bad key ***")
+    assert leeway.interactions[0].error_message == "bad key ***"
+
+
+async def test_what_an_upstream_says_is_a_text_under_the_content_policy(
+    http: aiohttp.ClientSession, upstream: Upstream
+) -> None:
+    async with served(upstream.app()) as urls:
+        wiring = replace(one_upstream(urls[0]), content="none")
+        async with gateway(wiring) as leeway:
+            stub = {"status": 400, "body": '{"error": {"message": "no to Ann", "type": "filter"}}'}
+            await ask(http, leeway, stub=stub)
+
+            [stored] = leeway.interactions
+            assert (stored.error_type, stored.error_message) == ("upstream_refused:filter", "")
 
 
 @pytest.mark.parametrize("status", [401, 403, 407])
 async def test_a_provider_that_does_not_let_us_in_is_not_taken_for_a_client_without_a_key(
     http: aiohttp.ClientSession, leeway: Gateway, status: int
 ) -> None:
-    stub = {"status": status, "body": '{"error": {"message": "org-17 is out of credit"}}'}
+    body = '{"error": {"message": "org-17 is out of credit", "code": "no_credit"}}'
+    stub = {"status": status, "body": body}
 
     reply = await ask(http, leeway, stub=stub)
 
     assert (reply.status, reply.error["code"]) == (502, "upstream_denied")
     assert "org-17" not in reply.error["message"]
-    assert leeway.interactions[0].http_status == 502
+    [stored] = leeway.interactions
+    assert (stored.http_status, stored.error_type) == (502, "upstream_denied:no_credit")
+    assert "org-17" not in stored.error_message
 
 
 @pytest.mark.parametrize(
@@ -196,7 +214,7 @@ async def test_an_upstream_that_hangs_is_a_504_and_is_let_go(
     ("stub", "error_type"),
     [
         ({"cut_after": 3}, "upstream_unreachable"),
-        ({"error_after": 3}, "upstream_malformed"),
+        ({"error_after": 3}, "upstream_error:server_error"),
         (
             {
                 "raw_events": [

@@ -9,7 +9,7 @@ from yarl import URL
 
 from services.serving.domain.account import Event
 from services.serving.domain.body import JsonObject
-from services.serving.domain.failure import UpstreamFailed, malformed
+from services.serving.domain.failure import UpstreamFailed, errored, malformed
 from services.serving.domain.request import Kind, Request
 from services.serving.domain.sse import EventSplitter, EventTooLarge, event_data
 from services.serving.domain.usage import openai_usage
@@ -109,7 +109,7 @@ class OpenAIProvider:
 
     def _told(self, what: str, body: bytes) -> UpstreamFailed:
         own = credentials_of(self._entry, self._secret)
-        return malformed(self._entry.name, what, body=own.hidden_in(body))
+        return errored(self._entry.name, what, own.hidden_in(body))
 
 
 def read_json(body: bytes, provider: str) -> JsonObject:

@@ -9,7 +9,7 @@ from yarl import URL
 
 from services.serving.domain.account import Event
 from services.serving.domain.body import JsonObject
-from services.serving.domain.failure import UpstreamFailed, malformed
+from services.serving.domain.failure import UpstreamFailed, errored, malformed
 from services.serving.domain.request import Kind
 from services.serving.domain.sse import EventSplitter, EventTooLarge, event_data
 from services.serving.domain.usage import anthropic_usage
@@ -83,7 +83,7 @@ class AnthropicProvider:
                     yield events
                 if translator.ended:
                     return
-        self._fail("ended a stream before its end")
+        raise malformed(self._entry.name, "ended a stream before its end")
 
     def _read(
         self,
@@ -124,9 +124,9 @@ class AnthropicProvider:
     def _now(self) -> int:
         return int(self._clock.now().timestamp())
 
-    def _fail(self, what: str, body: bytes = b"") -> NoReturn:
+    def _fail(self, what: str, body: bytes) -> NoReturn:
         own = credentials_of(self._entry, self._secret)
-        raise malformed(self._entry.name, what, body=chat_error(own.hidden_in(body)))
+        raise errored(self._entry.name, what, chat_error(own.hidden_in(body)))
 
     @contextmanager
     def _broken_shapes(self) -> Iterator[None]:
