@@ -1,10 +1,12 @@
 """The demo model: what it says is decided by the request alone."""
 
+import math
 from typing import Any
 
 import orjson
 import pytest
 
+from services.serving.domain.answer import Answer
 from services.serving.domain.body import parse_body
 from services.serving.domain.failure import UpstreamFailed
 from services.serving.domain.request import Request, chat_request, embedding_request
@@ -15,6 +17,7 @@ from services.serving.providers.port import Ask
 from shared.clock import SystemClock
 from shared.live import Provider as ProviderEntry
 
+CLOCK = SystemClock()
 WEATHER = {
     "type": "function",
     "function": {
@@ -142,13 +145,41 @@ def test_texts_with_words_in_common_are_nearer() -> None:
     assert round(nearness(apples, law), 9) == 0.0
 
 
+@pytest.mark.parametrize("dimensions", [2, 3, 8, 63])
+def test_in_few_dimensions_texts_still_differ(dimensions: int) -> None:
+    texts = [f"{colour} {fruit}" for colour in ("red", "green") for fruit in ("apple", "pear")]
+
+    found = vectors(input=[*texts, "?", "!"], dimensions=dimensions)
+
+    assert len({tuple(round(x, 3) for x in vector) for vector in found}) == 6
+    assert [round(math.hypot(*vector), 9) for vector in found] == [1.0] * 6
+
+
 def test_vectors_come_in_the_size_and_the_encoding_asked_for() -> None:
     assert [len(vector) for vector in vectors(dimensions=8)] == [8, 8, 8]
     assert all(isinstance(vector, str) for vector in vectors(encoding_format="base64"))
 
 
+@pytest.mark.parametrize(("n", "choices"), [(None, 1), (1, 1), (3, 3)])
+async def test_it_gives_the_choices_asked_for_and_counts_them(n: int | None, choices: int) -> None:
+    provider = DemoProvider(ProviderEntry("demo", "demo", options={"tokens_per_second": 0}), CLOCK)
+    ask = Ask(a_chat(n=n, max_tokens=3), "demo")
+    streamed = Answer()
+
+    reply = await provider.complete(ask)
+    async for events in provider.stream(ask):
+        for event in events:
+            streamed.add(event.tree or {})
+
+    assert [choice["index"] for choice in reply.tree["choices"]] == list(range(choices))
+    assert reply.usage is not None
+    assert reply.usage.output_tokens == 3 * choices
+    assert [message["content"] for message in streamed.messages] == ["This is Leeway's "] * choices
+    assert streamed.finish_reasons == ["length"] * choices
+
+
 async def test_it_fails_with_the_status_asked_for() -> None:
-    provider = DemoProvider(ProviderEntry("demo", "demo"), SystemClock())
+    provider = DemoProvider(ProviderEntry("demo", "demo"), CLOCK)
     request = a_chat(metadata={"leeway_demo_status": "429"})
 
     with pytest.raises(UpstreamFailed) as caught:

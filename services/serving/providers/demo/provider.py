@@ -39,12 +39,12 @@ class DemoProvider:
         self._fail_if_asked(ask.request)
         script = script_of(ask.request)
         choice = {
-            "index": 0,
             "message": script.message,
             "logprobs": None,
             "finish_reason": script.finish_reason,
         }
-        members = {"choices": [choice], "usage": script.usage}
+        choices = [{"index": index, **choice} for index in range(script.choices)]
+        members = {"choices": choices, "usage": script.usage}
         tree = {**self._head(ask, "chat.completion"), **members}
         return Reply(orjson.dumps(tree), tree, _usage(script.usage))
 
@@ -60,7 +60,7 @@ class DemoProvider:
         for delta in _deltas(script):
             if self._pause and "content" in delta and delta["content"]:
                 await self._clock.sleep(self._pause)
-            yield [_chunk(head, delta)]
+            yield [_chunk(head, delta, index) for index in range(script.choices)]
         yield list(_last_chunks(head, script))
 
     def _fail_if_asked(self, request: Request) -> None:
@@ -92,13 +92,17 @@ def _deltas(script: Script) -> Iterator[JsonObject]:
 
 
 def _last_chunks(head: JsonObject, script: Script) -> Sequence[Event]:
-    ended = _event(head, [{"index": 0, "delta": {}, "finish_reason": script.finish_reason}])
+    ended = [
+        _event(head, [{"index": index, "delta": {}, "finish_reason": script.finish_reason}])
+        for index in range(script.choices)
+    ]
     told = _event(head, [], usage=script.usage)
-    return [ended, Event(told.raw, told.tree, _usage(script.usage))]
+    return [*ended, Event(told.raw, told.tree, _usage(script.usage))]
 
 
-def _chunk(head: JsonObject, delta: JsonObject) -> Event:
-    return _event(head, [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}])
+def _chunk(head: JsonObject, delta: JsonObject, index: int) -> Event:
+    choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
+    return _event(head, [choice])
 
 
 def _event(head: JsonObject, choices: list[JsonObject], **more: Any) -> Event:

@@ -5,7 +5,7 @@ import hashlib
 import math
 import re
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,12 +26,13 @@ _INTRODUCTION = (
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """One answer: the pieces (a token each) of its text, or the call of a tool, and its counts."""
+    """One answer, as often as `choices`: its text in pieces (a token each) or a tool's call, and counts."""
 
     pieces: Sequence[str]
     tool_calls: Sequence[JsonObject]
     finish_reason: str
     usage: Mapping[str, int]
+    choices: int = 1
 
     @property
     def message(self) -> JsonObject:
@@ -54,16 +55,19 @@ def script_of(request: Request) -> Script:
     bound = tree.get("max_completion_tokens") or tree.get("max_tokens")
     kept = pieces[:bound] if type(bound) is int and bound > 0 else pieces
     reason = "tool_calls" if calls else "stop" if len(kept) == len(pieces) else "length"
-    written = len(kept) + sum(len(_PIECE.findall(str(call))) for call in calls)
+    choices = tree.get("n") or 1
+    written = choices * (len(kept) + sum(len(_PIECE.findall(str(call))) for call in calls))
     read = sum(len(_PIECE.findall(message_text(message))) for message in tree["messages"])
-    return Script(kept, calls, reason, _usage(request, read, written))
+    return Script(kept, calls, reason, _usage(request, read, written), choices)
 
 
 def embedding_reply(request: Request, model: str) -> JsonObject:
     """The vectors of a request's texts: equal words give equal features, so like texts are near.
 
     Signed feature hashing of words (Weinberger et al. 2009, "Feature hashing for large scale
-    multitask learning"), normalised to length 1.
+    multitask learning"), normalised to length 1. In fewer dimensions than `DEFAULT_DIMENSIONS` words
+    would share features and cancel: there each word is a dense vector (Achlioptas 2003,
+    "Database-friendly random projections").
     """
     tree = request.body.tree
     given = tree["input"]
@@ -151,11 +155,19 @@ def _dimensions(asked: Any) -> int:
 
 def _vector(text: str, dimensions: int) -> list[float]:
     vector = [0.0] * dimensions
-    for word in _WORD.findall(text.lower()) or [""]:
-        digest = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "big")
-        vector[(digest >> 1) % dimensions] += 1.0 if digest & 1 else -1.0
+    for word in _WORD.findall(text.lower()) or [text]:
+        for place, value in _features(word, dimensions):
+            vector[place] += value
     length = math.sqrt(sum(x * x for x in vector)) or 1.0
     return [x / length for x in vector]
+
+
+def _features(word: str, dimensions: int) -> Iterable[tuple[int, float]]:
+    if dimensions < DEFAULT_DIMENSIONS:
+        digest = hashlib.shake_256(word.encode()).digest(dimensions)
+        return enumerate(byte - 127.5 for byte in digest)
+    number = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "big")
+    return [((number >> 1) % dimensions, 1.0 if number & 1 else -1.0)]
 
 
 def _base64(vector: list[float]) -> str:
