@@ -70,7 +70,8 @@ class CallRoute:
             body = parse_body(await self._body(http))
             refuse_unknown_model(body.tree, self._door.live)
             request = self._reader(body)
-            context = context_of(_told(http.scope), request.metadata, _span_id(interaction_id))
+            told, span_id = _told(http.scope), _span_id(interaction_id)
+            context = context_of(told, request.metadata, span_id, user=request.user)
             call = await self._door.calls.begin(Entry(interaction_id, caller, request, context))
             if request.streaming:
                 await self._door.calls.relay(call, client)

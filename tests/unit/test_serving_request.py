@@ -105,6 +105,25 @@ def test_headers_win_over_metadata_and_other_pairs_are_tags() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("headers", "metadata", "fields", "user"),
+    [
+        ({}, {}, {"user": "ann"}, "ann"),
+        ({}, {}, {"safety_identifier": "ben"}, "ben"),
+        ({}, {}, {"user": "ann", "safety_identifier": "ben"}, "ann"),
+        ({}, {"user_id": "cat"}, {"user": "ann"}, "cat"),
+        ({"x-leeway-user": "dan"}, {"user_id": "cat"}, {"user": "ann"}, "dan"),
+        ({}, {}, {"user": 7}, ""),
+        ({}, {}, {"user": "line\nbreak"}, ""),
+        ({}, {}, {"user": "u" * 257}, ""),
+    ],
+)
+def test_openais_own_user_is_the_user_where_nothing_else_names_one(
+    headers: dict[str, str], metadata: dict[str, str], fields: dict[str, object], user: str
+) -> None:
+    assert context_of(headers, metadata, SPAN, user=chat(**fields).user).user_id == user
+
+
 def test_a_trace_is_continued_with_a_span_of_its_own() -> None:
     trace = "0af7651916cd43dd8448eb211c80319c"
 

@@ -25,7 +25,7 @@ class _Reading:
     def name(self, header: str, key: str = "") -> str:
         """A short printable text from a header, or else from the metadata."""
         text = self.headers.get(header, "") or self.metadata.get(key, "")
-        if len(text) > MAX_NAME_CHARS or _CONTROL.search(text):
+        if not _is_name(text):
             self.faults.append(
                 f"'{header if header in self.headers else f'metadata.{key}'}' must be at most "
                 f"{MAX_NAME_CHARS} printable characters"
@@ -50,9 +50,13 @@ class _Reading:
         return tags
 
 
-def context_of(headers: Mapping[str, str], metadata: Mapping[str, str], span_id: str) -> Context:
+def context_of(
+    headers: Mapping[str, str], metadata: Mapping[str, str], span_id: str, *, user: str = ""
+) -> Context:
     """The context of a call whose own span is `span_id`. Raises `Invalid` with every fault.
 
+    `user` is whom the request itself names: it stands where neither header nor metadata names one, and
+    is passed over when it is no name, for it was written to the upstream and not to us.
     A `traceparent` that is malformed is ignored, as W3C Trace Context section 3.2 wants.
     """
     reading = _Reading(headers, metadata)
@@ -60,7 +64,7 @@ def context_of(headers: Mapping[str, str], metadata: Mapping[str, str], span_id:
     trace = _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
     context = Context(
         session_id=reading.name("x-leeway-session", "session_id"),
-        user_id=reading.name("x-leeway-user", "user_id"),
+        user_id=reading.name("x-leeway-user", "user_id") or (user if _is_name(user) else ""),
         environment=reading.name("x-leeway-environment", "environment"),
         trace_id=trace["trace"] if trace else "",
         span_id=span_id if trace else "",
@@ -80,6 +84,10 @@ def context_of(headers: Mapping[str, str], metadata: Mapping[str, str], span_id:
 def continued_trace(context: Context) -> str:
     """The `traceparent` by which an upstream continues the caller's trace; empty without one."""
     return f"00-{context.trace_id}-{context.span_id}-01" if context.trace_id else ""
+
+
+def _is_name(text: str) -> bool:
+    return len(text) <= MAX_NAME_CHARS and not _CONTROL.search(text)
 
 
 def _is_ours(name: str) -> bool:

@@ -43,6 +43,12 @@ class Request:
         return message_text(next(said, {}))
 
     @property
+    def user(self) -> str:
+        """The end user as OpenAI's own fields name one; empty for none."""
+        named = (self.body.tree.get(name) for name in ("user", "safety_identifier"))
+        return next((name for name in named if isinstance(name, str) and name), "")
+
+    @property
     def input_messages(self) -> str:
         """The messages as JSON, as the client wrote them."""
         return self.body.raw("messages")
