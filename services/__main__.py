@@ -2,16 +2,27 @@
 
 import argparse
 import socket
+from collections.abc import Callable
 
-from services.placement import CLUSTER, EMBEDDED, Placement
+from services.placement import CLUSTER, SERVICES, Placement, settings_kinds
 from services.process import main
+from services.refusals import in_plain_words
 from services.settings import Installation
+from shared.settings import check_settings
 
 
 def alone(service: str) -> None:
     """Run one service as a process of its own: what `python -m services.<name>` does."""
-    installation = Installation()
-    main(Placement(_producer(installation, service), (service,)), installation)
+    run(lambda installation: Placement(_producer(installation, service), (service,)))
+
+
+def run(placed: Callable[[Installation], Placement]) -> None:
+    """Run what is placed; wrong settings end it at once, each in a sentence."""
+    with in_plain_words():
+        installation = Installation()
+        placement = placed(installation)
+        check_settings(settings_kinds(placement.services))
+    main(placement, installation)
 
 
 def placement(installation: Installation) -> Placement:
@@ -24,9 +35,8 @@ def placement(installation: Installation) -> Placement:
     parser.add_argument("--lifeline-fd", type=int)
     parser.add_argument("--sql-port", type=int, default=8123)
     given = parser.parse_args()
-    known = {*EMBEDDED["edge"], *EMBEDDED["core"]}
     services = tuple(given.services.split(",")) if given.services else CLUSTER.get(given.name, ())
-    if not services or not known.issuperset(services):
+    if not services or not set(SERVICES).issuperset(services):
         parser.error(f"there is no such process or service: {given.services or given.name}")
     return Placement(
         name=given.name if given.services else _producer(installation, given.name),
@@ -44,5 +54,4 @@ def _producer(installation: Installation, process: str) -> str:
 
 
 if __name__ == "__main__":
-    settings = Installation()
-    main(placement(settings), settings)
+    run(placement)

@@ -9,6 +9,7 @@ from services.settings import Installation
 from shared.clock import Clock
 from shared.lifecycle import App, Host
 from shared.log.outbox import SqliteOutbox
+from shared.settings import ServiceSettings
 
 EMBEDDED: dict[str, tuple[str, ...]] = {
     "edge": ("serving", "ingest", "feedback", "registry"),
@@ -23,6 +24,8 @@ CLUSTER: dict[str, tuple[str, ...]] = {
 
 GROUPS = EMBEDDED["core"]
 """The groups that must pass a record before it may be trimmed."""
+
+SERVICES = (*EMBEDDED["edge"], *EMBEDDED["core"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,14 @@ def build_backbone(
     return backbone
 
 
+def settings_kinds(services: Sequence[str]) -> list[type[ServiceSettings]]:
+    """The kind of settings of each of these services. Nothing is read yet."""
+    return [importlib.import_module(f"services.{name}.settings").Settings for name in services]
+
+
 def build_apps(services: Sequence[str], host: Host) -> list[App]:
     """The apps of these services on this host, each with the settings that its environment gives."""
-    apps = []
-    for name in services:
-        settings = importlib.import_module(f"services.{name}.settings").Settings()
-        apps.append(importlib.import_module(f"services.{name}.app").build(settings, host))
-    return apps
+    return [
+        importlib.import_module(f"services.{name}.app").build(kind(), host)
+        for name, kind in zip(services, settings_kinds(services), strict=True)
+    ]

@@ -2,14 +2,13 @@
 
 import importlib
 import logging
-import sys
 
 import typer
 from typer._click import Command, Context  # its own click: no other name for them is public
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from shared.errors import Invalid, LeewayError
+from services.refusals import in_plain_words
 
 VERBS = {
     "up": "services.cli.up:up",
@@ -60,10 +59,5 @@ def run() -> None:
     """Run a verb; an expected error is its sentence on standard error, and exit code 1."""
     # What libraries log is for the files of processes: a verb tells a person by its errors.
     logging.getLogger().addHandler(logging.NullHandler())
-    try:
+    with in_plain_words():
         app()
-    except LeewayError as error:
-        print(f"leeway: {error.message}", file=sys.stderr)
-        for fault in error.faults if isinstance(error, Invalid) else ():
-            print(f"  {fault}", file=sys.stderr)
-        sys.exit(1)

@@ -4,7 +4,6 @@ import subprocess
 import sys
 
 import pytest
-from pydantic import ValidationError
 
 from services.settings import Installation
 from shared.errors import Invalid
@@ -25,8 +24,11 @@ def test_what_is_no_failpoint_is_refused_with_the_steps_there_are(point: str) ->
 
 
 def test_a_process_that_is_told_to_die_at_a_step_there_is_not_does_not_start() -> None:
-    with pytest.raises(ValidationError, match="no failpoint"):
+    with pytest.raises(Invalid) as refusal:
         Installation(fail_at="warehouse.baked")
+
+    [fault] = refusal.value.faults
+    assert fault.startswith("LEEWAY_FAIL_AT: 'warehouse.baked' is no failpoint: expected ")
 
 
 def test_other_steps_and_other_groups_are_passed() -> None:
