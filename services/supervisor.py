@@ -181,7 +181,7 @@ class Supervisor:
         def tell(code: int, wait_seconds: float) -> None:
             self._say(
                 f"{child.name} ended with code {code}; starting it again in {wait_seconds:.1f} s "
-                f"(its log: {self._log_path(child)})"
+                f"(its log: {self._log_path(child)}; its last words: {self._words_path(child)})"
             )
 
         await keep_alive(lambda: self._live_once(child), self._clock, self._stopping, tell)
@@ -190,7 +190,7 @@ class Supervisor:
         ready_read, ready_write = os.pipe()
         log_path = self._log_path(child)
         # What is not logged: the interpreter's last words. One life's are enough.
-        with log_path.with_suffix(".out").open("wb") as output:
+        with self._words_path(child).open("wb") as output:
             child.process = await asyncio.create_subprocess_exec(
                 *self._command(child, ready_write),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -234,6 +234,9 @@ class Supervisor:
         folder = self._installation.data.absolute() / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{child.name}.log"
+
+    def _words_path(self, child: Child) -> Path:
+        return self._log_path(child).with_suffix(".out")
 
     async def _drain(self) -> bool:
         """End each generation, with a deadline; whether all ended by themselves, cleanly."""

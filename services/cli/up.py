@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from services.cli.seeding import First, configured, prepare_control
+from services.placement import SERVICES, settings_kinds
 from services.recipe import Make, own_job
 from services.registry.settings import Settings as RegistrySettings
 from services.settings import Installation
@@ -22,6 +23,7 @@ from services.supervisor import Child, Ports, Supervisor, children, open_ports, 
 from shared.clock import Clock, SystemClock
 from shared.config import Config
 from shared.secrets_folder import SecretsFolder
+from shared.settings import check_settings
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -69,6 +71,7 @@ def up(
     recipe: Annotated[bool, typer.Option("--recipe", hidden=True)] = False,
 ) -> None:
     """Start Leeway here: the API, the SQL endpoint and every service behind them."""
+    check_settings([Installation, *settings_kinds(SERVICES)])
     installation = Installation()
     config = configured(installation)
     if check:

@@ -1,6 +1,9 @@
 """`leeway up --check`: what a service would refuse after its start is refused before any starts."""
 
 import base64
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,14 +23,14 @@ prices: [{provider: own, model: m, rates_per_million_usd: {audio_seconds: 0.0000
 HOOK = "whsec_" + base64.b64encode(b"s" * 32).decode()
 
 
-def _checked(folder: Path, text: str) -> Result:
+def _checked(folder: Path, text: str, **settings: str) -> Result:
     config = folder / "leeway.yaml"
     config.write_text(text, encoding="utf-8")
     verbs = typer.Typer()
     verbs.command()(up)
     data = folder / "data"
     environment = {"LEEWAY_CONFIG": str(config), "LEEWAY_DATA": str(data), "HOOK": HOOK}
-    result = CliRunner().invoke(verbs, ["--check"], env=environment)
+    result = CliRunner().invoke(verbs, ["--check"], env={**environment, **settings})
     assert not data.exists()
     return result
 
@@ -50,3 +53,31 @@ def test_a_file_that_is_fine_prints_the_settings_and_starts_nothing(tmp_path: Pa
 
     assert result.exit_code == 0
     assert '"edge_workers": 1' in result.stdout
+
+
+def test_the_wrong_settings_of_every_service_are_refused_together(tmp_path: Path) -> None:
+    result = _checked(
+        tmp_path, "", LEEWAY_BILLING_BATCH_RECORDS="0", LEEWAY_SERVING_MAX_ATTEMPTS="none"
+    )
+
+    assert isinstance(result.exception, Invalid)
+    assert result.exception.faults == (
+        "LEEWAY_SERVING_MAX_ATTEMPTS: expected a valid integer, not 'none'.",
+        "LEEWAY_BILLING_BATCH_RECORDS: expected greater than or equal to 1, not '0'.",
+    )
+
+
+def test_a_process_with_a_wrong_setting_ends_with_a_sentence_and_no_traceback() -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "services", "core", "--services", "billing"],
+        env={**os.environ, "LEEWAY_BILLING_BATCH_RECORDS": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert process.returncode == 1
+    assert process.stderr == (
+        "leeway: One setting is wrong.\n"
+        "  LEEWAY_BILLING_BATCH_RECORDS: expected greater than or equal to 1, not '0'.\n"
+    )
