@@ -1,12 +1,13 @@
 """Addresses: what a URL that somebody typed in says, read one way only, and which addresses are public."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from yarl import URL
 
-from shared.errors import Invalid
+from shared.errors import Denied, Invalid
 
 MAX_URL_CHARACTERS = 2048
 
@@ -107,6 +108,31 @@ def is_public(address: Address) -> bool:
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _NOT_PUBLIC_V4)
     return address in _UNICAST_V6 and not any(address in network for network in _NOT_PUBLIC_V6)
+
+
+def check_url(url: str, allow: Sequence[Network]) -> Destination:
+    """The parts of a URL that may be configured. Asks no name server.
+
+    Raises `Invalid` for a URL in any but the plainest form, `Denied` for a literal address that
+    `check_address` refuses.
+    """
+    parsed = parse_url(url)
+    literal = literal_address(parsed.host)
+    if literal is not None:
+        check_address(parsed.host, literal, allow, plain=parsed.scheme == "http")
+    return parsed
+
+
+def check_address(host: str, address: Address, allow: Sequence[Network], *, plain: bool) -> None:
+    """Raises `Denied` unless the address is listed, or public and reached over TLS."""
+    if any(address in network for network in allow):
+        return
+    if plain:
+        raise Denied(
+            f"'{host}' is {address}: without TLS only networks in `alerts.allow_networks` are reached."
+        )
+    if not is_public(address):
+        raise Denied(f"'{host}' is {address}, neither public nor in `alerts.allow_networks`.")
 
 
 def parse_network(text: str) -> Network:

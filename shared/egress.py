@@ -13,12 +13,12 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from shared.addresses import (
     Address,
     Destination,
-    is_public,
+    check_address,
+    check_url,
     literal_address,
     parse_network,
-    parse_url,
 )
-from shared.errors import Denied, Unavailable
+from shared.errors import Unavailable
 
 DEADLINE_SECONDS = 10.0
 MAX_REPLY_BYTES = 64 * 1024
@@ -65,11 +65,7 @@ class Egress:
         Raises `Invalid` for a URL in any but the plainest form, `Denied` for a literal address that
         the rules refuse.
         """
-        parsed = parse_url(url)
-        literal = literal_address(parsed.host)
-        if literal is not None:
-            self._check(parsed.host, [literal], plain=parsed.scheme == "http")
-        return parsed
+        return check_url(url, self._allow)
 
     async def pin(self, host: str, port: int, *, plain: bool) -> tuple[Address, ...]:
         """The addresses of a host, every one of which the rules permit.
@@ -92,15 +88,7 @@ class Egress:
         if not addresses:
             raise Unavailable(f"The name '{host}' has no address.")
         for address in addresses:
-            listed = any(address in network for network in self._allow)
-            if not listed and plain:
-                raise Denied(
-                    f"'{host}' is {address}: without TLS only networks in `alerts.allow_networks` are reached."
-                )
-            if not listed and not is_public(address):
-                raise Denied(
-                    f"'{host}' is {address}, neither public nor in `alerts.allow_networks`."
-                )
+            check_address(host, address, self._allow, plain=plain)
 
     async def connect(self, host: str, port: int, *, plain: bool) -> socket.socket:
         """A connected, non-blocking socket to a pinned address of the host; the caller closes it."""

@@ -23,7 +23,7 @@ class First:
 
 
 def configured(installation: Installation) -> Config:
-    """The configuration, refused whole: by its shape, and by what services would refuse later."""
+    """The configuration, refused whole by its one reading; what services would refuse later is asked all the same."""
     config = load_config(installation.config_path, os.environ)
     channels_of(config, Egress(config.webhook_allow))
     installed_book(config)

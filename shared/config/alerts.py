@@ -1,7 +1,7 @@
 """Alerts in leeway.yaml: when to tell somebody, and where; each kind of channel has its own options."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from shared.config import ChannelConfig, RuleConfig
@@ -18,6 +18,7 @@ from shared.config.kinds import (
     WEBHOOK_SECRET,
     Kind,
     choice,
+    outward,
     whole,
 )
 from shared.config.section import Section
@@ -79,14 +80,21 @@ _COUNT = whole(1, 1_000_000_000)
 _A_WORKING_SHIFT = 8 * 3600
 
 
-def channel_of(section: Section) -> ChannelConfig:
-    """A channel; what is neither its name nor its kind is one of its options."""
+def channel_of(section: Section, allow: Sequence[str]) -> ChannelConfig:
+    """A channel; what is neither its name nor its kind is one of its options.
+
+    `allow` are the private networks that its URL may lead to.
+    """
     name = section.name("name", NAME, defines="channel")
     kind = section.required("kind", _CHANNEL_KIND, "")
     if not kind:
         section.options(besides=("name", "kind"))
         return ChannelConfig(name, kind)
-    given = {key: _option(section, key, of) for key, of in CHANNEL_OPTIONS[kind].items()}
+    url = outward(allow)
+    given = {
+        key: _option(section, key, replace(of, kind=url) if of.kind is URL else of)
+        for key, of in CHANNEL_OPTIONS[kind].items()
+    }
     return ChannelConfig(
         name, kind, {key: value for key, value in given.items() if value is not None}
     )

@@ -2,14 +2,14 @@
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Generic, TypeVar
 
-from shared.addresses import parse_url
-from shared.errors import Invalid
+from shared.addresses import check_url, parse_network, parse_url
+from shared.errors import Denied, Invalid
 from shared.webhook_secret import WEBHOOK_SECRET_PREFIX, secret_bytes
 
 T_co = TypeVar("T_co", covariant=True)
@@ -68,6 +68,21 @@ def whole(least: int, most: int) -> Kind[int]:
         return int(text)
 
     return Kind(frozenset({"int"}), parse, expected)
+
+
+def outward(allow: Sequence[str]) -> Kind[str]:
+    """A URL that alerts may be sent to, as far as it says by itself: where a name leads is seen when it is used."""
+    networks = tuple(parse_network(text) for text in allow)
+
+    def parse(text: str) -> str:
+        url = URL.parse(text)
+        try:
+            check_url(url, networks)
+        except Denied as refusal:
+            raise ValueError(refusal.message) from refusal
+        return url
+
+    return Kind(_STRING, parse, "a URL of a public host, or of one in `alerts.allow_networks`")
 
 
 def _flag(text: str) -> bool:

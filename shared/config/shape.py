@@ -35,14 +35,15 @@ def config_of(root: Section) -> Config:
     if not tenants and _build_in(root.reading, "tenant", FIRST_TENANT.tenant):
         tenants = [FIRST_TENANT]
     alerts = root.section("alerts")
+    allow = alerts.many("allow_networks", NETWORK)
     config = Config(
         providers=tuple(providers),
         models=tuple(models),
         tenants=tuple(tenants),
-        channels=tuple(channel_of(section) for section in alerts.sections("channels")),
+        channels=tuple(channel_of(section, allow) for section in alerts.sections("channels")),
         rules=tuple(rule_of(section) for section in alerts.sections("rules")),
         prices=tuple(_price(section) for section in root.sections("prices")),
-        webhook_allow=alerts.many("allow_networks", NETWORK),
+        webhook_allow=allow,
         secrets=root.reading.secrets,
     )
     alerts.close()

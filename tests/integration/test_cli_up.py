@@ -37,7 +37,10 @@ def _checked(folder: Path, text: str, **settings: str) -> Result:
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
-    [(INWARD, "169.254.169.254"), (TOO_FINE, "at most 6 decimals")],
+    [
+        (INWARD, "leeway.yaml:3: alerts.channels[0].url: '169.254.169.254' is"),
+        (TOO_FINE, "at most 6 decimals"),
+    ],
 )
 def test_what_a_service_would_refuse_later_is_refused_at_once(
     tmp_path: Path, text: str, sentence: str

@@ -264,7 +264,10 @@ def test_the_name_of_the_rule_about_deliveries_is_taken(file: File) -> None:
     ("channel", "secret", "expected"),
     [
         ("kind: webhook, url: 'https://x.example', secret: ${S}", "whsec_c2hvcnQ=", "secret: the variable does not hold whsec_ and base64."),
-        ("kind: slack, url: ${S}", "not-a-url", "url: the variable does not hold a URL."),
+        ("kind: slack, url: ${S}", "not-a-url", "url: the variable does not hold a URL of a public host, or of one in `alerts.allow_networks`."),
+        ("kind: teams, url: ${S}", "https://10.1.2.3/very-secret", "url: the variable does not hold a URL of a public host, or of one in `alerts.allow_networks`."),
+        ("kind: webhook, url: 'https://169.254.169.254/x', secret: ${S}", SIGNING_SECRET, "url: '169.254.169.254' is 169.254.169.254, neither public nor in `alerts.allow_networks`."),
+        ("kind: webhook, url: 'http://1.1.1.1/x', secret: ${S}", SIGNING_SECRET, "url: '1.1.1.1' is 1.1.1.1: without TLS only networks in `alerts.allow_networks` are reached."),
         ("kind: pagerduty, routing_key: ${S}", "two words", "routing_key: the variable does not hold a key of visible characters without spaces."),
         ("kind: email, host: 'http://x y', from: a@b.example, to: [c@d.example], password: ${S}", "p", "host: expected the name or address of a host, not 'http://x y'."),
         ("kind: email, host: h, from: nobody, to: [c@d.example], password: ${S}", "p", "from: expected an address like alerts@example.com, or Alerts <alerts@example.com>, not 'nobody'."),
@@ -277,6 +280,19 @@ def test_a_channel_that_nothing_could_be_sent_to_is_a_fault_that_shows_no_secret
     text = f"alerts: {{channels: [{{name: c, {options}}}]}}"
 
     assert file.faults(text, S=secret) == [f"leeway.yaml:1: alerts.channels[0].{expected}"]
+
+
+def test_an_address_inside_is_a_fault_beside_all_others_unless_its_network_is_listed(
+    file: File,
+) -> None:
+    channel = "{name: c, kind: webhook, url: 'http://10.20.0.5/hook'}"
+
+    assert file.faults(f"alerts:\n  channels: [{channel}]\nproviders: x\n") == [
+        "leeway.yaml:2: alerts.channels[0].url: '10.20.0.5' is 10.20.0.5: without TLS only networks in `alerts.allow_networks` are reached.",
+        "leeway.yaml:3: providers: expected a list, not a text.",
+    ]
+    listed = f"alerts: {{channels: [{channel}], allow_networks: [10.20.0.0/16]}}\n"
+    assert file.load(listed).channels[0].options == {"url": "http://10.20.0.5/hook"}
 
 
 @pytest.mark.parametrize(
