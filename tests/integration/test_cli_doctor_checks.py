@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from services.cli.doctor.sql import endpoint
 from services.local.broker import Broker
 from services.local.certificates import Validity, make_certificates
 from services.settings import Installation
-from shared.clock import SimulatedClock, SystemClock
+from shared.clock import SimulatedClock, SystemClock, micros
 from shared.database import Database, sqlite_url
 from shared.log.kafka.cluster import Cluster
 from shared.log.kafka.layout import layouts
@@ -32,7 +33,7 @@ from shared.secrets_folder import Credentials, SecretsFolder
 from tests.builders import NOW, a_record
 from tests.contract.log_suite import a_fact
 from tests.kafka import make
-from tests.stores import OPERATOR, PASSWORD, a_store
+from tests.stores import OPERATOR, PASSWORD, a_sink, a_store, interactions, usages
 
 CLOCK = SimulatedClock(NOW)
 
@@ -201,6 +202,20 @@ async def test_a_store_that_misses_a_migration_is_told(tmp_path: Path) -> None:
         State.OK,
         [ok("books", "The books add up.")],
     )
+
+
+async def test_a_call_without_its_usage_is_told(tmp_path: Path) -> None:
+    SecretsFolder(tmp_path).remember(Credentials(sql_passwords={OPERATOR: PASSWORD}))
+    two_minutes_ago = micros(SystemClock().now()) - 120_000_000
+    async with a_store(tmp_path) as store, store.client() as client:
+        records = [*interactions(range(3)), *usages(range(2))]
+        late = [replace(each, accepted_at_us=two_minutes_ago) for each in records]
+        await a_sink(client).handle(late)
+        told = await found(endpoint(a_place(tmp_path, store.url), SystemClock()))
+
+    assert told["rated"] == [
+        fail("rated", "1 interactions of the last day have no usage: is billing behind?")
+    ]
 
 
 async def test_a_clock_that_is_wrong_is_told(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.cluster import cluster_of
+from services.endpoints import endpoints_of
 from services.local import postgres
 from services.registry.settings import Settings as RegistrySettings
 from services.settings import Installation
@@ -40,7 +41,7 @@ class Place:
         if self.installation.clickhouse_url and not self.sql_url:
             return self.installation.clickhouse
         kept = SecretsFolder(self.data).credentials().sql_passwords.get(OPERATORS, "")
-        url = self.sql_url or f"http://127.0.0.1:{self.installation.sql_port}"
+        url = self.sql_url or endpoints_of(self.installation).sql_url
         return ClickHouseAddress(url, OPERATORS, kept)
 
     @property

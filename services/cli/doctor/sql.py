@@ -12,6 +12,12 @@ from shared.errors import Conflict, Invalid, Unavailable
 from shared.migrations import pending, read_migrations
 
 SKEW_SECONDS, WRONG_SECONDS = 1.0, 60.0
+# Of the last day; the youngest may still be on their way through billing.
+UNRATED = """
+SELECT uniqExact(tenant, interaction_id) AS calls FROM leeway.interactions
+WHERE _accepted_at BETWEEN now64(6) - INTERVAL 1 DAY AND now64(6) - INTERVAL 1 MINUTE
+AND (tenant, interaction_id) NOT IN (SELECT tenant, interaction_id FROM leeway.usage)
+"""
 NOW = "SELECT toUnixTimestamp64Micro(now64(6)) AS now_us"
 
 
@@ -22,6 +28,7 @@ async def endpoint(place: Place, clock: Clock) -> AsyncIterator[Finding]:
         try:
             yield await _clocks(clickhouse, url, clock)
             yield await _tables(clickhouse)
+            yield await _rated(clickhouse)
         except Unavailable as fault:
             yield fail("sql", f"{url} does not answer: is `leeway up` running? ({fault.message})")
             return
@@ -57,6 +64,17 @@ async def _tables(clickhouse: ClickHouse) -> Finding:
         names = ", ".join(migration.name for migration in waiting)
         return fail("tables", f"Not applied: {names}. `leeway prepare`, or a start, does it.")
     return ok("tables", f"All {len(migrations)} migrations are applied.")
+
+
+async def _rated(clickhouse: ClickHouse) -> Finding:
+    """Every interaction has its usage, priced or not: the books count each topic by itself."""
+    [row] = await clickhouse.query(UNRATED)
+    calls = int(row["calls"])
+    if calls:
+        return fail(
+            "rated", f"{calls} interactions of the last day have no usage: is billing behind?"
+        )
+    return ok("rated", "Every interaction of the last day has its usage.")
 
 
 async def _books(place: Place) -> Finding:
