@@ -56,6 +56,7 @@ async def test_a_slow_store_costs_neither_memory_nor_the_doors(
             await asyncio.sleep(SLOW_SECONDS * SLOW_INSERTS)
             assert sink.resident_bytes() - before < MEMORY_GROWTH_BYTES
             line.proxy.reply_delay_seconds = 0
+            await asyncio.sleep(SLOW_SECONDS)  # until the last slow reply is through
             with trial.recovery():
                 await line.stored(line.calls + 1)
         await line.drain()
