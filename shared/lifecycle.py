@@ -50,7 +50,9 @@ class Host:
     `group` builds the consumer of one group of this process; `live` is the view of what the registry
     says may run; `data` is the folder for files that a service owns; `clickhouse` is where SQL is asked;
     `tls` are the files of the process's certificate, for gRPC, where there is one; `failpoints` are where a
-    test wants the process to die; `tracing` opens spans, where traces are wanted.
+    test wants the process to die; `tracing` opens spans, where traces are wanted. `tabled`, where
+    there is one, is `group` with the states in a stream table; it ends the process when records wait and none
+    was handled for so many seconds.
     """
 
     data: Path
@@ -63,6 +65,7 @@ class Host:
     tls: TlsFiles | None = None
     failpoints: Failpoints = NONE
     tracing: Tracing | None = None
+    tabled: "Callable[[str, Sequence[Topic], Handler, ConsumerLimits, float], Group] | None" = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,3 +71,6 @@ ALL: tuple[Topic, ...] = (
 )
 
 BY_NAME: dict[str, Topic] = {topic.name: topic for topic in ALL}
+
+TABLED = frozenset({"drift"})
+"""The groups whose states may be a table of Faust: such a group has a topic for it."""

@@ -2,13 +2,21 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
+import numpy as np
+
 from services.drift.detectors.detector import Floats
 from services.drift.detectors.embedding.calibration import Effort
 from services.drift.domain import Observation, Policy, StreamKey
 from services.drift.fleet import Fleet
-from services.drift.whereabouts import Place, Subject
+from services.drift.places import Places
+from services.drift.stream import DriftHandler
+from services.drift.whereabouts import Place, Subject, Whereabouts
+from shared.clock import SimulatedClock
 from shared.errors import Unavailable
+from shared.topics import FEEDBACK_RECEIVED, INTERACTION_COMPLETED, INTERACTION_SCORED
+from tests.builders import NOW
 
+TOPICS = (INTERACTION_COMPLETED, FEEDBACK_RECEIVED, INTERACTION_SCORED)
 POLICY = Policy(60, 40, 500, cooldown=30, effort=Effort(8, 256))
 
 
@@ -68,3 +76,27 @@ def rows(of: StreamKey, values: Sequence[float | Floats], begin: int = 0) -> lis
         Observation(of, value, f"event-{n}", "default", f"interaction-{n}", n * 1000)
         for n, value in enumerate(values, begin)
     ]
+
+
+class DemoArchive:
+    """An archive in which every call was one of `demo`, however its fact and the feedback to it are interleaved."""
+
+    async def places(self, subjects: Collection[Subject]) -> Mapping[Subject, Place]:
+        return {subject: Place("demo", "production") for subject in subjects}
+
+
+class NoEmbedder:
+    """An embedder for interactions that all bring their own vectors."""
+
+    name = "none"
+    dimensions = 3
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        return np.empty((len(texts), self.dimensions), np.float32)
+
+
+def a_drift_handler() -> DriftHandler:
+    """Drift over streams that learn fast, for interactions with vectors, which sees detections at one time only."""
+    clock = SimulatedClock(NOW)
+    places = Places(Whereabouts(1000, 10_000), DemoArchive(), clock)
+    return DriftHandler(NoEmbedder(), a_fleet(), places, clock)

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import uuid
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -28,11 +28,13 @@ RUN_SECONDS = 60
 GROUPS = ("g", "billing", "w")
 
 
-async def a_cluster(broker: Broker, topics: Iterable[Topic], groups: Iterable[str]) -> Cluster:
+async def a_cluster(
+    broker: Broker, topics: Iterable[Topic], groups: Iterable[str], tabled: Collection[str] = ()
+) -> Cluster:
     """A cluster whose topics are there, and empty."""
     cluster = Cluster(broker.servers, prefix=f"{uuid.uuid4().hex[:8]}.")
     topics = [replace(topic, consumers=tuple(groups)) for topic in topics]
-    await make(cluster, layouts(cluster, topics))
+    await make(cluster, layouts(cluster, topics, tabled))
     return cluster
 
 

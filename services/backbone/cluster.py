@@ -61,6 +61,24 @@ def build(
         groups.append(member)
         return member
 
+    def tabled(
+        name: str,
+        topics: Sequence[Topic],
+        handler: Handler,
+        limits: ConsumerLimits,
+        stall_seconds: float,
+    ) -> Group:
+        # Faust takes its time to be imported, and only one service is hosted by it.
+        from services.backbone.tables.group import Instance  # noqa: PLC0415
+        from services.backbone.tables.member import TableMember  # noqa: PLC0415
+
+        instance = Instance(placement.name, installation.data / "faust", limits.max_records)
+        member = TableMember(
+            name, topics, kafka, handler, limits, clock, instance, stall_seconds, failpoints
+        )
+        groups.append(member)
+        return member
+
     host = Host(
         data=installation.data,
         config=load_config(installation.config_path, os.environ),
@@ -71,6 +89,7 @@ def build(
         group=group,
         tls=installation.tls,
         failpoints=failpoints,
+        tabled=tabled,
     )
     registry = RegistryLink(Peer(REGISTRY, installation.registry_address, installation.tls), clock)
     kept = LiveFile(installation.data / "live" / placement.name, pepper)

@@ -4,12 +4,12 @@ from services.drift.domain import Policy
 from services.drift.embedders import WordLlamaEmbedder
 from services.drift.fleet import Fleet
 from services.drift.places import Places
-from services.drift.settings import Settings
+from services.drift.settings import Hosting, Settings
 from services.drift.store import Shelf, StoredPlaces
 from services.drift.stream import DriftHandler
 from services.drift.whereabouts import Whereabouts
 from shared.clickhouse import ClickHouse
-from shared.lifecycle import App, Host
+from shared.lifecycle import App, Group, Host
 from shared.log.consumer import ConsumerLimits
 from shared.topics import FEEDBACK_RECEIVED, INTERACTION_COMPLETED, INTERACTION_SCORED
 
@@ -28,8 +28,14 @@ def build(settings: Settings, host: Host) -> App:
         host.clock,
     )
     handler = DriftHandler(embedder, fleet, places, host.clock)
-    consumer = host.group("drift", TOPICS, handler, ConsumerLimits())
+    consumer = _consumer(settings, host, handler)
     return App("drift", resources=(embedder, shelf, clickhouse), tasks=[consumer.run])
+
+
+def _consumer(settings: Settings, host: Host, handler: DriftHandler) -> Group:
+    if settings.host is Hosting.FAUST and host.tabled is not None:
+        return host.tabled("drift", TOPICS, handler, ConsumerLimits(), settings.stall_seconds)
+    return host.group("drift", TOPICS, handler, ConsumerLimits())
 
 
 def _policy(settings: Settings) -> Policy:

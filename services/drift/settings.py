@@ -1,9 +1,18 @@
 """The settings of drift."""
 
+from enum import StrEnum
+
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from shared.settings import ServiceSettings
+
+
+class Hosting(StrEnum):
+    """What reads the facts and keeps the states in a cluster; embedded, it is always the log."""
+
+    FAUST = "faust"
+    LOG = "log"
 
 
 class Settings(ServiceSettings):
@@ -11,6 +20,8 @@ class Settings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="LEEWAY_DRIFT_", frozen=True, extra="ignore")
 
+    host: Hosting = Hosting.LOG
+    stall_seconds: float = Field(default=120.0, gt=0)  # longer than fitting and calibrating take
     reference_size: int = Field(default=400, ge=60, le=5000)
     quality_reference_size: int = Field(default=300, ge=20, le=100_000)
     target_run_length: float = Field(default=10_000, ge=100)  # calls of a model, all its streams

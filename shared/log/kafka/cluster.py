@@ -45,6 +45,10 @@ class Cluster:
         """The compacted topic of a group's positions and states."""
         return f"{self.prefix}leeway.{group}.state"
 
+    def table_topic(self, group: str) -> str:
+        """The compacted topic of a group's states where they are a stream table."""
+        return f"{self.prefix}leeway.{group}.table"
+
     def producer(self, compression: str | None, seat: str | None = None) -> AIOKafkaProducer:
         """A producer whose acknowledgement means that every replica in sync has it; `seat` fences."""
         return AIOKafkaProducer(

@@ -1,6 +1,6 @@
 """The topics that Kafka must have, as `shared/topics.py` says, and the changes that bring it there."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -10,7 +10,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from shared.clock import Clock
 from shared.errors import Conflict, Unavailable
 from shared.log.kafka.cluster import MAX_MESSAGE_BYTES, Cluster
-from shared.topics import ALL, Topic
+from shared.topics import ALL, TABLED, Topic
 
 HOUR_MS = 3_600_000
 FOR_EVER = "-1"
@@ -46,7 +46,9 @@ class Change:
         return f"change {self.layout.name}: {changes}"
 
 
-def layouts(cluster: Cluster, topics: Iterable[Topic] = ALL) -> list[Layout]:
+def layouts(
+    cluster: Cluster, topics: Iterable[Topic] = ALL, tabled: Collection[str] = TABLED
+) -> list[Layout]:
     """Every topic there is to be: the facts', their dead letters', and the states' of the groups."""
     topics = list(topics)
     groups = {
@@ -59,6 +61,7 @@ def layouts(cluster: Cluster, topics: Iterable[Topic] = ALL) -> list[Layout]:
         *(Layout(cluster.topic(t.name), t.partitions, _kept(t)) for t in topics),
         *(Layout(cluster.topic(t.dead_letters), t.partitions, _DEAD) for t in topics),
         *(Layout(cluster.state_topic(g), n, _STATE) for g, n in sorted(groups.items())),
+        *(Layout(cluster.table_topic(g), groups[g], _STATE) for g in sorted(tabled) if g in groups),
     ]
 
 

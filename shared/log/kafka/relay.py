@@ -130,7 +130,7 @@ class Forwarder:
                 log.info("relay.producer_left", error=repr(error))
 
     async def _producer(self, topic: str) -> AIOKafkaProducer:
-        compression = BY_NAME[topic].compression
+        compression = BY_NAME[topic.removesuffix(".dlq")].compression
         if compression not in self._producers:
             producer = self._cluster.producer(compression or None)
             self._producers[compression] = producer

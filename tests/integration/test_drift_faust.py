@@ -1,0 +1,216 @@
+"""Drift hosted by Faust on a real broker: what it finds is what it finds over the embedded log, whatever is killed."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from leeway_pb.v1.detection_pb2 import DriftDetected
+
+from services.drift.stream import DriftHandler
+from services.local.broker import Broker
+from shared.log.folder import FolderLog
+from shared.log.record import Effect, Fact, Record
+from shared.topics import (
+    ALL,
+    DRIFT_DETECTED,
+    INTERACTION_COMPLETED,
+    INTERACTION_EMBEDDED,
+    Topic,
+)
+from tests.builders import a_fact, a_feedback, an_interaction_completed
+from tests.drift import TOPICS, a_drift_handler
+from tests.embedded import EmbeddedHarness
+from tests.kafka import KafkaHarness, a_cluster, messages
+
+PATIENCE_SECONDS = 120
+CALLS = 240
+SHIFTED_AFTER = 160
+KILLED = 137
+
+
+def facts() -> list[Fact]:
+    """Calls of two tenants whose inputs shift at one moment, and thumbs that turn down at another."""
+    rng = np.random.default_rng(7)
+    told = []
+    for n in range(CALLS):
+        tenant = ("acme", "globex")[n % 2]
+        interaction_id = f"0190a6c8-0000-7000-8000-{n:012d}"
+        vector = rng.normal(size=3) + (8 if n >= SHIFTED_AFTER else 0)
+        call = an_interaction_completed(
+            interaction_id=interaction_id, tenant=tenant, embedding=vector.tolist()
+        )
+        thumb = a_feedback(
+            feedback_id=f"0190a6c8-0000-7000-9000-{n:012d}",
+            tenant=tenant,
+            interaction_id=interaction_id,
+            label="down" if n >= SHIFTED_AFTER else "up",
+        )
+        told += [a_fact(call), a_fact(thumb)]
+    return told
+
+
+class Counted:
+    """The handler, until it has seen so many records."""
+
+    def __init__(self, handler: DriftHandler, done: int) -> None:
+        self._handler = handler
+        self._left = done
+        self.stop = asyncio.Event()
+
+    def restore(self, states: Mapping[str, bytes]) -> None:
+        self._handler.restore(states)
+
+    async def handle(self, records: Sequence[Record]) -> Effect:
+        self._left -= len(records)
+        if self._left <= 0:
+            self.stop.set()
+        return await self._handler.handle(records)
+
+
+@pytest.fixture
+async def expected(tmp_path: Path) -> dict[str, str]:
+    """The detections over the embedded log, by their ids."""
+    log = EmbeddedHarness(tmp_path / "embedded")
+    handler = Counted(a_drift_handler(), 2 * CALLS)
+    async with log.outbox() as outbox:
+        await outbox.append(facts())
+        await log.run(handler, handler.stop, "drift", TOPICS)
+        reader = FolderLog(tmp_path / "embedded").readers()[0]
+        found, _ = reader.read([DRIFT_DETECTED.name], 0, 10_000)
+    assert len({record.key for record in found}) == 2
+    return {record.event_id: str(DriftDetected.FromString(record.value)) for record in found}
+
+
+@pytest.fixture
+async def log(tmp_path: Path, broker: Broker) -> KafkaHarness:
+    topics = [topic for topic in ALL if not topic.compacted]
+    return KafkaHarness(tmp_path, await a_cluster(broker, topics, ["drift"], tabled=["drift"]))
+
+
+@asynccontextmanager
+async def a_member(
+    log: KafkaHarness, folder: Path, fail_at: str = ""
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Drift as a process; what it says of itself lies in the folder."""
+    cluster = log.cluster
+    with (folder / "member.out").open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.drift_member", cluster.servers, cluster.prefix),
+            *(str(folder / "faust"), fail_at),
+            cwd=Path(__file__).parents[2],
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            await process.wait()
+
+
+async def told(log: KafkaHarness, topic: Topic, n: int = CALLS) -> list[Record]:
+    """What stands in a topic, once `n` different facts do."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            found = await messages(log.cluster, topic)
+            if len({record.event_id for record in found}) >= n:
+                return found
+            await asyncio.sleep(0.2)
+
+
+def assert_repeats_are_seen(records: Sequence[Record]) -> None:
+    """Each lane counts 1, 2, 3, ...; a record that stands there again is the same one, and each fact is one."""
+    places = {(record.lane, record.seq): record for record in records}
+    lanes: dict[str, set[int]] = {}
+    for record in records:
+        assert places[record.lane, record.seq].value == record.value
+        lanes.setdefault(record.lane, set()).add(record.seq)
+    assert all(seqs == set(range(1, len(seqs) + 1)) for seqs in lanes.values())
+    assert len({record.event_id for record in records}) == len(places)
+
+
+async def assert_as_expected(log: KafkaHarness, expected: Mapping[str, str]) -> None:
+    assert_repeats_are_seen(await told(log, INTERACTION_EMBEDDED))
+    found = await told(log, DRIFT_DETECTED, len(expected))
+    assert_repeats_are_seen(found)
+    assert {record.event_id: str(DriftDetected.FromString(record.value)) for record in found} == (
+        expected
+    )
+
+
+async def test_faust_finds_what_the_embedded_log_finds(
+    log: KafkaHarness, tmp_path: Path, expected: Mapping[str, str]
+) -> None:
+    async with log.outbox() as outbox, log.relaying(), a_member(log, tmp_path):
+        await outbox.append(facts())
+
+        await assert_as_expected(log, expected)
+
+
+@pytest.mark.parametrize("step", ["handled", "stored", "sent", "told"])
+async def test_killed_behind_any_step_it_finds_the_same_and_tells_each_fact_once(
+    log: KafkaHarness, tmp_path: Path, expected: Mapping[str, str], step: str
+) -> None:
+    async with log.outbox() as outbox, log.relaying():
+        await outbox.append(facts())
+        async with a_member(log, tmp_path, f"drift.{step}:4") as killed:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                assert await killed.wait() == KILLED
+
+        async with a_member(log, tmp_path):
+            await assert_as_expected(log, expected)
+
+
+async def test_killed_in_mid_stream_again_and_again_it_finds_the_same(
+    log: KafkaHarness, tmp_path: Path, expected: Mapping[str, str]
+) -> None:
+    everything = facts()
+    async with log.outbox() as outbox, log.relaying():
+        for n in range(3):
+            await outbox.append(everything[n * CALLS // 2 : (n + 1) * CALLS // 2])
+            async with a_member(log, tmp_path) as member:
+                await told(log, INTERACTION_EMBEDDED, 1 + n * CALLS // 4)
+                member.kill()
+                await member.wait()
+        await outbox.append(everything[3 * CALLS // 2 :])
+
+        async with a_member(log, tmp_path):
+            await assert_as_expected(log, expected)
+
+
+async def test_a_broker_that_dies_and_comes_back_costs_nothing(
+    log: KafkaHarness, broker: Broker, tmp_path: Path, expected: Mapping[str, str]
+) -> None:
+    everything = facts()
+    async with log.outbox() as outbox, log.relaying(), a_member(log, tmp_path):
+        await outbox.append(everything[:CALLS])
+        await told(log, INTERACTION_EMBEDDED, 50)
+        broker.kill()
+        await outbox.append(everything[CALLS:])
+        await asyncio.to_thread(broker.start)
+
+        await assert_as_expected(log, expected)
+
+
+async def test_what_is_no_fact_is_buried_and_its_neighbours_pass(
+    log: KafkaHarness, tmp_path: Path
+) -> None:
+    everything = facts()
+    poison = Fact(INTERACTION_COMPLETED, "acme", "0190a6c8-0000-7000-a000-000000000001", b"\xff")
+    async with log.outbox() as outbox, log.relaying(), a_member(log, tmp_path):
+        await outbox.append([*everything[:20], poison, *everything[20:40]])
+
+        await told(log, INTERACTION_EMBEDDED, 20)
+        letters = await told(log, INTERACTION_COMPLETED, 21)
+        dead = await log.dead(INTERACTION_COMPLETED)
+
+    assert len(letters) == 21
+    assert [(letter.event_id, letter.value) for letter in dead] == [(poison.event_id, b"\xff")]
+    assert dead[0].headers["reason"] == "not a InteractionCompleted message"

@@ -1,0 +1,69 @@
+"""The log's ports over a Faust app, held to the suite of the log's ports on a real broker."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from services.backbone.tables.group import Instance, TableGroup
+from services.local.broker import Broker
+from shared.clock import SystemClock
+from shared.failpoints import NONE
+from shared.log.consumer import Consumer, ConsumerLimits
+from shared.log.record import Handler
+from shared.topics import FEEDBACK_RECEIVED, INTERACTION_COMPLETED, USAGE_RATED, Topic
+from tests.contract.log_suite import LIMITS, LogSuite
+from tests.kafka import GROUPS, RUN_SECONDS, KafkaHarness, a_cluster
+
+TOPICS = (INTERACTION_COMPLETED, FEEDBACK_RECEIVED, USAGE_RATED)
+
+
+class TableHarness(KafkaHarness):
+    """The same outboxes and relay, and groups that Faust hosts."""
+
+    async def run(
+        self,
+        handler: Handler,
+        stop: asyncio.Event,
+        group: str = "g",
+        topics: Sequence[Topic] = (INTERACTION_COMPLETED,),
+        limits: ConsumerLimits = LIMITS,
+    ) -> Consumer:
+        await self.relay()
+        instance = Instance("only", self._folder / "faust", limits.max_records)
+        member = TableGroup(group, topics, self.cluster, instance, SystemClock(), NONE)
+        consumer = Consumer(group, topics, member, member, handler, limits, SystemClock())
+        async with asyncio.timeout(RUN_SECONDS):
+            await member.start()
+            await consumer.run(stop)
+            await member.stop()
+        return consumer
+
+
+class TestTableLog:
+    """What a group owes, of the suite: outboxes and relay are those of the Kafka log, and held there."""
+
+    test_a_group_goes_on_where_it_stopped_and_gets_its_state_back = (
+        LogSuite.test_a_group_goes_on_where_it_stopped_and_gets_its_state_back
+    )
+    test_a_batch_that_is_unavailable_is_tried_again_whole = (
+        LogSuite.test_a_batch_that_is_unavailable_is_tried_again_whole
+    )
+    test_a_record_that_crashes_its_handler_is_found_and_buried_alone = (
+        LogSuite.test_a_record_that_crashes_its_handler_is_found_and_buried_alone
+    )
+    test_a_crash_leaves_no_mark_on_the_state_that_later_records_find = (
+        LogSuite.test_a_crash_leaves_no_mark_on_the_state_that_later_records_find
+    )
+    test_a_group_that_rejects_everything_stops_itself = (
+        LogSuite.test_a_group_that_rejects_everything_stops_itself
+    )
+    test_effect_and_position_are_stored_together = (
+        LogSuite.test_effect_and_position_are_stored_together
+    )
+    test_a_missing_record_is_reported_as_a_gap = LogSuite.test_a_missing_record_is_reported_as_a_gap
+
+    @pytest.fixture
+    async def log(self, tmp_path: Path, broker: Broker) -> KafkaHarness:
+        return TableHarness(tmp_path, await a_cluster(broker, TOPICS, GROUPS, tabled=GROUPS))
