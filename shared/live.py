@@ -33,7 +33,8 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is calling, as its key says. Nothing in a body can change it."""
+    """Who is calling, as its key says. A body can change nothing of it but name another of the tenant's
+    environments."""
 
     tenant: str
     project: str
@@ -81,6 +82,7 @@ class LiveView:
         self.models: dict[str, Model] = {}
         self.providers: dict[str, Provider] = {}
         self.content_policies: dict[str, str] = {}
+        self.environments: dict[str, frozenset[str]] = {}  # by tenant
         self.revision = 0
 
     def apply(self, change: RegistryChanged) -> None:
@@ -103,6 +105,7 @@ class LiveView:
         self.models = fresh.models
         self.providers = fresh.providers
         self.content_policies = fresh.content_policies
+        self.environments = fresh.environments
         self.revision = revision
 
     def _fold(self, entity: str, entity_id: str, body: dict[str, object] | None) -> None:
@@ -116,8 +119,16 @@ class LiveView:
             case "tenant":
                 policy = str(body.get("content", NONE)) if body else None
                 _put(self.content_policies, entity_id, policy)
+            case "environment":
+                self._fold_environment(entity_id, there=body is not None)
             case _:
-                pass  # projects and environments live inside keys here
+                pass  # projects live inside keys here
+
+    def _fold_environment(self, entity_id: str, *, there: bool) -> None:
+        tenant, _, name = entity_id.partition("/")
+        others = self.environments.get(tenant, frozenset()) - {name}
+        # A new set each time: a thread that reads a large batch may be looking at the old one.
+        self.environments[tenant] = others | {name} if there else others
 
     @property
     def tenants(self) -> Collection[str]:
@@ -128,6 +139,16 @@ class LiveView:
         """How the tenant's texts are stored. Of a tenant that is not known (yet), none is."""
         policy = self.content_policies.get(tenant, NONE)
         return policy if policy in POLICIES else NONE
+
+    def misplaced(self, caller: Caller, environment: str) -> str:
+        """Why a caller may not file under an environment that it names; empty when it may.
+
+        It may under its key's own (so under none named), and under those registered for its tenant.
+        """
+        own = self.environments.get(caller.tenant, frozenset()) | {caller.environment}
+        if not environment or environment in own:
+            return ""
+        return f"expected one of {', '.join(sorted(own))}, got {environment[:64]!r}"
 
     def caller(self, token: str, now: datetime) -> Caller:
         """The caller of an API key. Raises `Denied` for a wrong, expired or revoked key."""

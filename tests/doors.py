@@ -23,13 +23,14 @@ TOKEN = new_token("production")
 def a_live_view(
     *, scopes: Iterable[str] = ("ingest", "feedback"), content: str = "full"
 ) -> LiveView:
-    """A view in which `TOKEN` is a key of tenant `acme`."""
+    """A view in which `TOKEN` is a key of tenant `acme`, which has two environments more."""
     live = LiveView(PEPPER)
     key_id, secret = split_key(TOKEN)
     live.keys[key_id] = Key(
         key_id, "acme", "default", "production", frozenset(scopes), hash_secret(PEPPER, secret)
     )
     live.content_policies["acme"] = content
+    live.environments["acme"] = frozenset({"production", "qa", "staging"})
     return live
 
 

@@ -8,6 +8,7 @@ from services.feedback.domain import FIXED_LABELS, Feedback, read_feedback
 from shared.batches import Draft, Refused, drafts_of, items_of, store
 from shared.clock import Clock, micros
 from shared.content import kept_name, kept_tags, kept_text
+from shared.fields import Fields
 from shared.ids import new_id
 from shared.live import Caller, LiveView
 from shared.log.record import Fact, Outbox
@@ -27,10 +28,17 @@ class Intake:
         now = self._clock.now()
         policy = self._live.content_policy(caller.tenant)
 
+        def read(item: Fields) -> Feedback:
+            feedback = read_feedback(item, fresh_id=new_id(), now=now)
+            fault = self._live.misplaced(caller, feedback.environment)
+            if fault:
+                item.fault("environment", fault)
+            return feedback
+
         def drafts() -> Sequence[Draft | Refused]:
             return drafts_of(
                 items_of(body, "feedback", bare=True),
-                lambda item: read_feedback(item, fresh_id=new_id(), now=now),
+                read,
                 lambda feedback: feedback_fact(feedback, caller, policy),
             )
 

@@ -20,8 +20,9 @@ from services.ingest.drafts import drafted_items
 from services.ingest.otlp import export_of, reply, shown_span, spans_of
 from shared.batches import Draft, Refused, bounded, digest_of, drafts_of, items_of, store
 from shared.clock import Clock, micros
+from shared.fields import Fields
 from shared.ids import derived_id, new_id
-from shared.interactions import interaction_fact, time_suspect
+from shared.interactions import Interaction, interaction_fact, time_suspect
 from shared.live import Caller, LiveView
 from shared.log.record import Fact, Outbox
 from shared.topics import SPAN_ENDED
@@ -52,10 +53,15 @@ class Intake:
     ) -> Sequence[Draft | Refused]:
         now, policy = self._clock.now(), self._policy(caller)
 
+        def read(item: Fields) -> Interaction:
+            interaction = read_interaction(item, fresh_id=new_id(), now=now)
+            self._check_place(item, caller, interaction.context.environment)
+            return interaction
+
         def drafts() -> Sequence[Draft | Refused]:
             return drafts_of(
                 items(),
-                lambda item: read_interaction(item, fresh_id=new_id(), now=now),
+                read,
                 lambda interaction: interaction_fact(interaction, caller, policy, now),
             )
 
@@ -65,10 +71,15 @@ class Intake:
         """Store the spans of a body of POST /v1/spans."""
         now, policy = self._clock.now(), self._policy(caller)
 
+        def read(item: Fields) -> Span:
+            span = read_span(item, now=now)
+            self._check_place(item, caller, span.environment)
+            return span
+
         def drafts() -> Sequence[Draft | Refused]:
             return drafts_of(
                 items_of(body, "spans"),
-                lambda item: read_span(item, now=now),
+                read,
                 lambda span: span_fact(span, caller, policy, now),
             )
 
@@ -92,10 +103,32 @@ class Intake:
         now, policy = self._clock.now(), self._policy(caller)
 
         def drafts() -> Sequence[Draft | Refused]:
-            return _export_drafts(decode(), caller, policy, now)
+            return [
+                span if isinstance(span, Refused) else self._exported(span, caller, policy, now)
+                for span in spans_of(decode())
+            ]
 
         stored = await store(drafts, size, self._outbox)
         return reply([item for item in stored if isinstance(item, Refused)])
+
+    def _exported(self, span: Span, caller: Caller, policy: str, now: datetime) -> Draft | Refused:
+        who = shown_span(span.name, span.span_id)
+        misplaced = self._live.misplaced(caller, span.environment)
+        if misplaced:
+            return Refused((f"{who}: environment: {misplaced}",))
+        # The same span sent again has the same id, and is counted once.
+        interaction_id = derived_id("otlp", caller.tenant, span.trace_id, span.span_id)
+        call = model_call(span, interaction_id)
+        if call is None:
+            fact = span_fact(span, caller, policy, now)
+        else:
+            fact = interaction_fact(call, caller, policy, now)
+        return bounded(Draft(replace(fact, digest=digest_of(span)), name=who))
+
+    def _check_place(self, item: Fields, caller: Caller, environment: str) -> None:
+        fault = self._live.misplaced(caller, environment)
+        if fault:
+            item.fault("environment", fault)
 
     def _policy(self, caller: Caller) -> str:
         return self._live.content_policy(caller.tenant)
@@ -130,24 +163,3 @@ def span_fact(span: Span, caller: Caller, policy: str, now: datetime) -> Fact:
         event_id=derived_id("span", caller.tenant, kept.trace_id, kept.span_id),
         value=message.SerializeToString(),
     )
-
-
-def _export_drafts(
-    export: ExportTraceServiceRequest, caller: Caller, policy: str, now: datetime
-) -> Sequence[Draft | Refused]:
-    return [
-        span if isinstance(span, Refused) else _exported(span, caller, policy, now)
-        for span in spans_of(export)
-    ]
-
-
-def _exported(span: Span, caller: Caller, policy: str, now: datetime) -> Draft | Refused:
-    # The same span sent again has the same id, and is counted once.
-    interaction_id = derived_id("otlp", caller.tenant, span.trace_id, span.span_id)
-    call = model_call(span, interaction_id)
-    if call is None:
-        fact = span_fact(span, caller, policy, now)
-    else:
-        fact = interaction_fact(call, caller, policy, now)
-    fact = replace(fact, digest=digest_of(span))
-    return bounded(Draft(fact, name=shown_span(span.name, span.span_id)))

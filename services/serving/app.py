@@ -2,7 +2,7 @@
 
 from services.serving.api import SCOPE, Door, DoorLimits, routes
 from services.serving.calls import Calls
-from services.serving.domain.gate import Gate, ScopeHeld
+from services.serving.domain.gate import EnvironmentKnown, Gate, ScopeHeld
 from services.serving.inflight import InFlight
 from services.serving.prices import BookPricer
 from services.serving.providers.catalogue import Catalogue
@@ -15,7 +15,7 @@ from shared.prices.seed import installed_book
 
 def build(settings: Settings, host: Host) -> App:
     """The gateway: its routes, and the connections and calls that must end before the process does."""
-    gate = Gate([ScopeHeld(SCOPE)])
+    gate = Gate([ScopeHeld(SCOPE), EnvironmentKnown(host.live)])
     journal = OutboxJournal(host.outbox, host.live, host.clock)
     http = UpstreamHttp(_upstream_limits(settings), host.tracing)
     calls = Calls(

@@ -266,6 +266,17 @@ async def test_one_bare_item_is_a_batch_of_one() -> None:
     assert [fact.event_id for fact in outbox.facts] == [FEEDBACK_ID]
 
 
+async def test_an_environment_that_is_not_registered_is_refused_with_those_that_are() -> None:
+    outbox = FakeOutbox()
+
+    status, body = await post({**THUMB, "environment": "prod"}, outbox)
+
+    assert (status, outbox.facts) == (400, [])
+    assert body["results"][0]["faults"] == [
+        "environment: expected one of production, qa, staging, got 'prod'"
+    ]
+
+
 async def test_a_batch_is_judged_item_by_item() -> None:
     outbox = FakeOutbox()
 

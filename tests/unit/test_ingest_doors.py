@@ -65,6 +65,27 @@ async def test_each_item_gets_its_own_verdict() -> None:
     assert [fact.event_id for fact in outbox.facts] == [INTERACTION_ID]
 
 
+@pytest.mark.parametrize(
+    ("path", "name", "item"),
+    [
+        ("/v1/interactions", "interactions", {"model": "demo"}),
+        ("/v1/spans", "spans", A_SPAN),
+    ],
+)
+async def test_an_environment_that_is_not_registered_is_refused_with_those_that_are(
+    path: str, name: str, item: dict[str, Any]
+) -> None:
+    outbox = FakeOutbox()
+    items = [{**item, "environment": "staging"}, {**item, "environment": "prod"}]
+
+    _, body = await post(path, {name: items}, outbox)
+
+    assert (body["accepted"], len(outbox.facts)) == (1, 1)
+    assert body["results"][1]["faults"] == [
+        "environment: expected one of production, qa, staging, got 'prod'"
+    ]
+
+
 async def test_an_item_whose_id_has_other_content_is_a_conflict_and_the_others_are_stored() -> None:
     outbox = FakeOutbox()
     first = {"id": INTERACTION_ID, "model": "demo", "input": "Two and two?"}

@@ -82,6 +82,7 @@ async def test_the_same_trace_of_two_tenants_has_different_event_ids() -> None:
     outbox, live = FakeOutbox(), a_live_view()
     (key_id, key) = live.keys.popitem()
     other = a_live_view()
+    other.environments["beta"] = other.environments["acme"]
     other.keys[key_id] = type(key)(
         key_id, "beta", "default", "production", key.scopes, key.secret_hash
     )
@@ -124,6 +125,17 @@ async def test_refused_spans_are_counted_in_the_encoding_of_the_request() -> Non
     response = ExportTraceServiceResponse.FromString(encoded.content)
     assert json_format.MessageToDict(response) == {"partialSuccess": expected}
     assert len(outbox.facts) == 1
+
+
+async def test_a_span_of_an_environment_that_is_not_registered_is_told_as_refused() -> None:
+    outbox, live = FakeOutbox(), a_live_view()
+    live.environments.clear()
+
+    response = await post(json.dumps(an_export(a_span(CHAT))).encode(), outbox, live)
+
+    told = response.json()["partialSuccess"]
+    assert (told["rejectedSpans"], outbox.facts) == ("1", [])
+    assert told["errorMessage"].endswith("environment: expected one of production, got 'qa'")
 
 
 async def test_an_export_without_a_fault_is_answered_by_an_empty_message() -> None:

@@ -1,11 +1,19 @@
 """What a client asks, what it belongs to, and what the gate lets pass."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 
 from services.serving.domain.body import parse_body
 from services.serving.domain.context import context_of, continued_trace
-from services.serving.domain.gate import Entry, Gate, ScopeHeld, refuse_unknown_model
+from services.serving.domain.gate import (
+    Entry,
+    EnvironmentKnown,
+    Gate,
+    ScopeHeld,
+    refuse_unknown_model,
+)
 from services.serving.domain.request import Kind, Request, chat_request, embedding_request
 from shared.errors import Denied, Invalid, NotFound
 from shared.interactions import Context
@@ -184,6 +192,18 @@ async def test_the_gate_asks_its_checks_in_order_and_stops_at_the_first_refusal(
         await gate.admit(an_entry(scopes=frozenset()))
     with pytest.raises(Denied, match="'extra'"):
         await gate.admit(an_entry())
+
+
+async def test_the_gate_lets_no_call_into_an_environment_that_is_not_registered() -> None:
+    live = a_live_view()
+    live.environments["acme"] = frozenset({"staging"})
+    gate = Gate([EnvironmentKnown(live)])
+
+    for known in ("", "production", "staging"):
+        await gate.admit(replace(an_entry(), context=Context(environment=known)))
+    with pytest.raises(Invalid, match="one of production, staging, got 'moon'") as caught:
+        await gate.admit(replace(an_entry(), context=Context(environment="moon")))
+    assert (caught.value.status, caught.value.code) == (400, "unknown_environment")
 
 
 def test_a_model_that_is_not_live_is_refused_before_its_fields_are_read() -> None:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from services.serving.domain.body import JsonObject
 from services.serving.domain.request import Request
-from shared.errors import Denied, NotFound
+from shared.errors import Denied, Invalid, NotFound
 from shared.interactions import Context
 from shared.live import Caller, LiveView
 
@@ -54,6 +54,19 @@ class ScopeHeld:
     async def admit(self, entry: Entry) -> Entry:
         if self._scope not in entry.caller.scopes:
             raise Denied(f"The API key lacks the scope '{self._scope}'.")
+        return entry
+
+
+class EnvironmentKnown:
+    """The environment that a call names is one of its tenant's."""
+
+    def __init__(self, live: LiveView) -> None:
+        self._live = live
+
+    async def admit(self, entry: Entry) -> Entry:
+        fault = self._live.misplaced(entry.caller, entry.context.environment)
+        if fault:
+            raise Invalid(f"environment: {fault}.", param="environment", code="unknown_environment")
         return entry
 
 
