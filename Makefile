@@ -39,7 +39,7 @@ dev: .venv/installed-dev ## the same, with what tests and checks need
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
 	@touch $@
 
-test: dev ## every test: unit, contract, integration, e2e, chaos, and the SDK's
+test: dev ## every test but the long trials of chaos: unit, contract, integration, e2e, chaos, and the SDK's
 	$(BIN)/python -m pytest tests sdk/python/tests
 
 chaos: dev ## every fault of docs/reliability.md, injected for real (ROUNDS=N: N times, with other seeds)

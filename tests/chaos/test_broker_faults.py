@@ -13,7 +13,7 @@ from tests.chaos.line import a_line
 from tests.chaos.report import Trial
 from tests.kafka import make
 
-AWAY_SECONDS = 15.0
+AWAY_SECONDS = 10.0
 FROZEN_SECONDS = 12.0  # longer than a session lasts
 SLOWEST_ACCEPTANCE_SECONDS = 1.0
 

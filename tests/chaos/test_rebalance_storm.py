@@ -9,7 +9,7 @@ from services.local.broker import Broker
 from tests.chaos.line import a_line
 from tests.chaos.report import Trial
 
-COMINGS = 8
+COMINGS = 5
 LONGEST_LIFE_SECONDS = 3.0
 
 

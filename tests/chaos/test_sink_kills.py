@@ -9,7 +9,7 @@ from services.local.broker import Broker
 from tests.chaos.line import a_line
 from tests.chaos.report import Trial
 
-KILLS = 6
+KILLS = 4
 
 
 @pytest.mark.chaos

@@ -11,7 +11,7 @@ from tests.chaos.proxy import a_proxy
 from tests.chaos.report import Trial
 from tests.waiting import until
 
-ZOMBIES = 2
+ZOMBIES = 1
 AWAKE_SECONDS = 3.0
 
 

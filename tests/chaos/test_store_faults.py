@@ -12,7 +12,7 @@ from tests.chaos.line import Line, a_line
 from tests.chaos.report import Trial
 from tests.waiting import until
 
-DOWN_SECONDS = 12.0
+DOWN_SECONDS = 10.0  # longer than a session lasts
 SLOW_SECONDS, SLOW_INSERTS = 5.0, 3
 SINK_TIMEOUT = 4  # seconds; the sink's own is 30, and a half-open connection costs that
 LOST_REPLIES = 6
