@@ -41,7 +41,7 @@ def read(batch: int, parts: Iterable[bytes]) -> Undertaking:
     entries = [entry for _, part in decoded for entry in part]
     return Undertaking(
         states=dict(entry for entry in entries if not isinstance(entry, Record)),
-        records=[entry for entry in entries if isinstance(entry, Record)],
+        records=tuple(entry for entry in entries if isinstance(entry, Record)),
     )
 
 
