@@ -9,9 +9,14 @@ import pytest
 from pydantic import BaseModel
 from starlette.routing import BaseRoute, Route
 
-from services.feedback.domain import read_feedback
-from services.ingest.domain.interactions import read_interaction
-from services.ingest.domain.spans import read_span
+from services.feedback.domain import MAX_POSITION, MAX_RANKED, read_feedback
+from services.feedback.domain import MAX_TEXT as MAX_FEEDBACK_TEXT
+from services.feedback.settings import Settings as FeedbackSettings
+from services.ingest.domain.interactions import MAX_DIMENSIONS, MAX_ERROR, read_interaction
+from services.ingest.domain.spans import MAX_ATTRIBUTES, MAX_EVENTS, MAX_MESSAGE, read_span
+from services.ingest.inflate import MAX_RATIO
+from services.ingest.settings import Settings as IngestSettings
+from services.registry.requests import MAX_BODY_BYTES as REGISTRY_BODY_BYTES
 from services.registry.requests import (
     EnvironmentBody,
     KeyBody,
@@ -21,9 +26,11 @@ from services.registry.requests import (
     TenantBody,
 )
 from services.serving.domain.context import context_of
-from shared.batches import MAX_ITEMS
+from services.serving.settings import Settings as ServingSettings
+from shared.arrival import Arrival
+from shared.batches import MAX_FACT_BYTES, MAX_ITEMS
 from shared.errors import Conflict, LeewayError, NotFound, Unavailable
-from shared.fields import Fields
+from shared.fields import MAX_DEPTH, MAX_NAME, MAX_TAGS, MAX_TEXT, Fields
 from shared.ids import new_id
 from shared.server import http_app
 from tests.builders import NOW
@@ -34,6 +41,9 @@ PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^##+ ([^\n]+)\n(.*?)(?=^##|\Z)", PAGE, re.DOTALL | re.MULTILINE))
 # Objects whose own fields are their sender's, or are told in the row of the object.
 OPAQUE = ("usage.", "input.", "output.")
+KIB, MIB = 1024, 1024 * 1024
+ARRIVAL, SERVING = Arrival(), ServingSettings.model_construct()
+INGEST, FEEDBACK = IngestSettings.model_construct(), FeedbackSettings.model_construct()
 HTTP_ROOMS = ("serving", "ingest", "feedback", "registry")
 
 
@@ -169,5 +179,47 @@ def test_every_code_of_an_error_is_told() -> None:
     assert column("Errors") == written | named | arrival | denied
 
 
-def test_the_limit_of_a_batch_is_told() -> None:
-    assert f"up to {MAX_ITEMS:,} items" in SECTIONS["Verdicts"]
+@pytest.mark.parametrize(
+    ("section", "sentence"),
+    [
+        ("Limits", f"{ARRIVAL.max_header_bytes // KIB} KiB, within {ARRIVAL.header_seconds:g} s"),
+        ("Limits", f"{SERVING.max_body_bytes // MIB} MiB (the registry's: "),
+        ("Limits", f"{INGEST.max_body_bytes // MIB} MiB (the registry's: "),
+        ("Limits", f"{FEEDBACK.max_body_bytes // MIB} MiB (the registry's: "),
+        ("Limits", f"(the registry's: {REGISTRY_BODY_BYTES // KIB} KiB)"),
+        ("Limits", f"KiB), within {ARRIVAL.body_seconds:g} seconds"),
+        ("Limits", f"{INGEST.max_inflated_bytes // MIB} MiB inflated, and {MAX_RATIO} times"),
+        ("Limits", f"| {MAX_ITEMS:,}, of {MAX_FACT_BYTES // MIB} MiB each"),
+        ("Limits", f"| {MAX_DEPTH} levels"),
+        ("Limits", f"| {SERVING.client_idle_seconds:g} seconds"),
+        ("Limits", f"| {SERVING.upstream_connect_seconds:g} seconds to connect"),
+        ("Limits", f"{SERVING.upstream_idle_seconds:g} between two pieces"),
+        ("Limits", f"{SERVING.upstream_total_seconds:,.0f} in all"),
+        ("Verdicts", f"batches of up to {MAX_ITEMS:,} items"),
+        ("Verdicts", f"a string of at most {MAX_NAME} characters"),
+        ("Verdicts", f"at most {MAX_DEPTH} levels and, like messages, {MAX_TEXT:,} characters"),
+        ("Verdicts", f"at most {MAX_TAGS} names"),
+        ("`POST /v1/interactions`", f"`error.message` (at most {MAX_ERROR:,} characters)"),
+        ("`POST /v1/interactions`", f"list of at most {MAX_DIMENSIONS:,} numbers"),
+        ("`POST /v1/spans`", f"object | at most {MAX_ATTRIBUTES}"),
+        ("`POST /v1/spans`", f"list of objects | at most {MAX_EVENTS}"),
+        ("`POST /v1/spans`", f"string | at most {MAX_MESSAGE:,} characters"),
+        ("`POST /v1/feedback`", f"string | at most {MAX_FEEDBACK_TEXT:,} characters"),
+        ("`POST /v1/feedback`", f"list of 2 to {MAX_RANKED} ids"),
+        ("`POST /v1/feedback`", f"0 to {MAX_POSITION:,} | where each was shown"),
+    ],
+)
+def test_a_limit_is_told(section: str, sentence: str) -> None:
+    assert sentence in SECTIONS[section]
+
+
+def test_every_link_leads_to_a_heading() -> None:
+    for file, anchor in re.findall(r"\]\(([\w.-]*)#([\w-]+)\)", PAGE):
+        text = (ROOT / "docs" / file).read_text(encoding="utf-8") if file else PAGE
+        headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        assert anchor in {slug(heading) for heading in headings}, f"{file}#{anchor}"
+
+
+def slug(heading: str) -> str:
+    """The anchor that a heading has."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
