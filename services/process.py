@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -28,6 +29,8 @@ from shared.watchdog import Watchdog
 log = structlog.get_logger()
 
 SETTLE_SECONDS = 5.0
+# How long a thread that computes may keep the others waiting: each hop of storing waits for it (default: 5 ms).
+SWITCH_SECONDS = 0.0005
 
 
 class Process:
@@ -157,6 +160,7 @@ def _await_end(fd: int, loop: asyncio.AbstractEventLoop, stop: asyncio.Event) ->
 def main(placement: Placement, installation: Installation) -> None:
     """Run the process to its end."""
     log_to(installation.log_file)
+    sys.setswitchinterval(SWITCH_SECONDS)
     os.nice(installation.nice)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(Process(placement, installation).run())

@@ -1,5 +1,6 @@
 """Every fact to its table: grouped by topic, framed, inserted as exact batches, poison cut out."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -66,9 +67,14 @@ class Sink:
         by_table: dict[str, list[Record]] = defaultdict(list)
         for record in records:
             by_table[self._tables[record.topic]].append(record)
+        writes = [self._write(table, rows) for table, rows in by_table.items()]
+        # Every write comes to its end, whatever becomes of another: none may be under way when it is tried again.
+        outcomes = await asyncio.gather(*writes, return_exceptions=True)
         dead: list[DeadLetter] = []
-        for table, rows in by_table.items():
-            dead += await self._write(table, rows)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            dead += outcome
         return Effect(dead_letters=dead)
 
     async def _write(self, table: str, records: Sequence[Record]) -> list[DeadLetter]:

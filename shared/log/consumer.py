@@ -95,6 +95,7 @@ class Consumer:
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop` is set; the batch in hand is finished first."""
         await self._resume(stop)
+        turn_began = self._clock.monotonic()
         while not stop.is_set() and not self.halted:
             try:
                 records, ranges = await self._source.poll(
@@ -109,8 +110,13 @@ class Consumer:
                 await self._pass_over(ranges)
             self.idle = not records
             await self._tell(records)
-            if len(records) < self._limits.max_records // 2 and not self._source.holds_more:
-                await pause(self._clock, self._limits.max_age_seconds, stop)
+            if self._source.holds_more:
+                continue
+            # The time that handling took is age enough: what comes meanwhile gathers by itself.
+            young = self._limits.max_age_seconds - (self._clock.monotonic() - turn_began)
+            if len(records) < self._limits.max_records // 2 and young > 0:
+                await pause(self._clock, young, stop)
+            turn_began = self._clock.monotonic()
         self._source.close()
 
     async def _tell(self, records: Sequence[Record]) -> None:

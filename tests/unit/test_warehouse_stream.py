@@ -19,14 +19,17 @@ TOPIC = "interaction.completed.v1"
 class FakeInserts:
     """A store in memory that refuses every block with `poison` in it."""
 
-    schemas: Mapping[str, ProtobufSchema] = {"interactions": ProtobufSchema("schema", "M")}
+    schemas: Mapping[str, ProtobufSchema] = dict.fromkeys(
+        ("interactions", "usage"), ProtobufSchema("schema", "M")
+    )
 
-    def __init__(self, *, down: bool = False) -> None:
+    def __init__(self, *, down: bool = False, refusing: str = "") -> None:
         self.down = down
+        self.refusing = refusing
         self.blocks: dict[str, bytes] = {}
 
     async def insert(self, table: str, block: bytes, token: str) -> None:
-        if self.down:
+        if self.down or table == self.refusing:
             raise Unavailable("down")
         if b"poison" in block:
             raise Invalid("poison in it")
@@ -87,6 +90,17 @@ async def test_a_store_that_is_down_blames_no_record() -> None:
 
 def test_the_sink_asks_for_exact_batches() -> None:
     assert Sink.exact_batches is True
+
+
+async def test_a_table_that_is_down_keeps_no_other_from_being_stored() -> None:
+    store = FakeInserts(refusing="usage")
+    sink = Sink(store, {TOPIC: "interactions", "usage.rated.v1": "usage"}, SimulatedClock(NOW))
+    rated = [replace(record, topic="usage.rated.v1") for record in _records(b"rated")]
+
+    with pytest.raises(Unavailable):
+        await sink.handle([*rated, *_records(b"told")])
+
+    assert [block.count(b"told") for block in store.blocks.values()] == [1]
 
 
 async def test_freshness_is_the_age_of_a_stored_blocks_oldest_record() -> None:
