@@ -205,6 +205,8 @@ class Engine:
                 connection.close()
         except RuntimeError as error:  # ChdbError is one, and so is what the extension raises
             raise fault_of(str(error)) from error
+        except UnicodeDecodeError as error:  # what the engine said quotes a text that is no UTF-8
+            raise fault_of(error.object.decode(errors="replace")) from error
 
     @contextmanager
     def _whole(self, statement: Statement) -> Iterator[bytes]:

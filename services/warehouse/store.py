@@ -1,5 +1,6 @@
 """The fact tables: which topic goes where, and one insert of a block of facts."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,12 @@ _STORE_FAULTS = frozenset(
 )
 
 
+_CHUNK = re.compile(r"attempt to allocate chunk of ([0-9.]+) ([KMGTPE]?i?B)")
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+# More memory at once than rows that are in a block can need; 7 MB blocks take 16 MB of it (chdb-core 26.9).
+_MOST_OF_A_BLOCK, _MOST_OF_ANY = 32, 128 * 1024 * 1024
+
+
 @dataclass(frozen=True, slots=True)
 class FactTable:
     """Where the facts of one topic go, and the .proto file that says how to read them."""
@@ -60,6 +67,18 @@ FACT_TABLES = (
     FactTable(DRIFT_DETECTED, "detections", "detection.proto"),
     FactTable(ALERT_CHANGED, "alerts", "alert.proto"),
 )
+
+
+def asked_for(refusal: str) -> float:
+    """How many bytes at once the engine could not have, by what it said; 0 when it was not that.
+
+    It believes the length before a text, and asks for as much memory before it looks whether the text is there.
+
+    >>> asked_for("would use 8.04 GiB (attempt to allocate chunk of 8.00 GiB), maximum: 4.00 GiB")
+    8589934592.0
+    """
+    said = _CHUNK.search(refusal)
+    return float(said[1]) * 1024 ** _UNITS.index(said[2]) if said else 0.0
 
 
 def read_schemas(protos: Path) -> dict[str, ProtobufSchema]:
@@ -95,5 +114,11 @@ class FactStore:
         except Invalid as fault:
             if fault.code in _STORE_FAULTS:
                 raise Unavailable(f"The store is not as it should be: {fault.message}") from fault
+            raise
+        except Unavailable as fault:
+            if asked_for(fault.message) > _MOST_OF_A_BLOCK * len(block) + _MOST_OF_ANY:
+                raise Invalid(
+                    f"A record claims to be longer than it is: {fault.message}"
+                ) from fault
             raise
         self._failpoints.reach(GROUP, Step.INSERTED)

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +85,13 @@ class House:
             assert time.monotonic() < deadline, "it does not come"
             await asyncio.sleep(LOOK_SECONDS)
 
+    async def comes_async(self, holds: Callable[[], Awaitable[bool]]) -> None:
+        """The same, where it has to be asked for."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not await holds():
+            assert time.monotonic() < deadline, "it does not come"
+            await asyncio.sleep(LOOK_SECONDS)
+
     def passed(self, group: str) -> Mapping[str, int]:
         """How far a group has come in each source."""
         log = FolderLog(self.log_folder)
@@ -94,10 +101,11 @@ class House:
         log.close()
         return positions
 
-    def waiting(self, group: str) -> int:
-        """How many offsets a group has still to pass."""
+    def waiting(self, group: str, producer: str) -> int:
+        """How many offsets of an outbox a group has still to pass."""
         passed, log = self.passed(group), FolderLog(self.log_folder)
-        left = sum(one.end - max(1, passed.get(one.source, 1)) for one in log.readers())
+        own = next(reader for reader in log.readers() if reader.producer == producer)
+        left = own.end - max(1, passed.get(own.source, 1))
         log.close()
         return left
 
