@@ -16,6 +16,7 @@ from services.restarts import keep_alive
 from services.settings import Installation
 from shared.clock import Clock
 from shared.errors import Conflict
+from shared.private_file import write_private
 
 Say = Callable[[str], None]
 
@@ -83,6 +84,21 @@ def _listen(host: str, port: int, setting: str) -> socket.socket:
     return listener
 
 
+def kept_config(installation: Installation) -> str:
+    """Where the configuration of this start is kept, or nothing where there is none.
+
+    A child that is started again runs on the same one as the others, and not on half a file that
+    somebody is writing.
+    """
+    path = installation.config_path
+    if path is None:
+        return ""
+    kept = installation.data.absolute() / "run" / "leeway.yaml"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    write_private(kept, path.read_bytes())
+    return str(kept)
+
+
 @dataclass(slots=True)
 class Child:
     """One process to keep alive."""
@@ -145,6 +161,7 @@ class Supervisor:
         self._installation = installation
         self._clock = clock
         self._say = say
+        self._config = ""
         self._stopping = asyncio.Event()
         self._lifeline = os.pipe()
 
@@ -154,6 +171,7 @@ class Supervisor:
         `on_ready` gets the pids whenever all serve: at the start, and again after each restart.
         """
         self._on_ready = on_ready
+        self._config = await asyncio.to_thread(kept_config, self._installation)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
@@ -196,7 +214,7 @@ class Supervisor:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**os.environ, **child.environment, "LEEWAY_LOG_FILE": str(log_path)},
+                env={**os.environ, **child.environment, **self._own_environment(log_path)},
                 pass_fds=self._inherited(ready_write),
                 # Of our session, so that who is nicer gives way to who is not; but not of our process
                 # group: the terminal's Ctrl-C is for the supervisor alone.
@@ -226,6 +244,9 @@ class Supervisor:
             str(self._ports.sql_port),
             *(["--listen-fd", str(listener.fileno())] if listener is not None else []),
         ]
+
+    def _own_environment(self, log_path: Path) -> dict[str, str]:
+        return {"LEEWAY_CONFIG": self._config, "LEEWAY_LOG_FILE": str(log_path)}
 
     def _inherited(self, ready_fd: int) -> tuple[int, ...]:
         return (ready_fd, self._lifeline[0], self._ports.http.fileno(), self._ports.sql.fileno())
