@@ -159,6 +159,7 @@ def _await_end(fd: int, loop: asyncio.AbstractEventLoop, stop: asyncio.Event) ->
 
 def main(placement: Placement, installation: Installation) -> None:
     """Run the process to its end."""
+    os.umask(0o077)  # what it writes is for its owner alone
     log_to(installation.log_file)
     sys.setswitchinterval(SWITCH_SECONDS)
     os.nice(installation.nice)

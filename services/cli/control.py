@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from services.endpoints import endpoints_of
 from services.settings import Installation
 from shared.errors import Denied, Invalid, Unavailable
 from shared.secrets_folder import OPERATORS, SecretsFolder
@@ -73,7 +74,7 @@ def control(url: str, key: str) -> Control:
     secret = key or kept.get(f"{OPERATORS}/operator", "")
     if not secret:
         raise Denied("No operators' key is kept here: pass --key, or set LEEWAY_ADMIN_KEY.")
-    return Control(url or f"http://{installation.host}:{installation.port}", secret)
+    return Control(url or endpoints_of(installation).url, secret)
 
 
 def show(rows: Iterator[dict[str, Any]], columns: tuple[str, ...], *, as_json: bool) -> None:

@@ -14,7 +14,9 @@ import typer
 from pydantic import SecretStr
 from rich.console import Console
 
+from services.cli.program import program
 from services.cli.seeding import First, configured, prepare_control
+from services.endpoints import Endpoints, endpoints_at, told
 from services.placement import SERVICES, settings_kinds
 from services.recipe import Make, own_job
 from services.registry.settings import Settings as RegistrySettings
@@ -22,8 +24,14 @@ from services.settings import Installation
 from services.supervisor import Child, Ports, Supervisor, children, open_ports, sole_owner
 from shared.clock import Clock, SystemClock
 from shared.config import Config
+from shared.prices.seed import installed_book
+from shared.prices.unpriced import unpriced, unpriced_warning
 from shared.secrets_folder import SecretsFolder
 from shared.settings import check_settings
+
+# What is made is for its owner alone. A cluster's PostgreSQL, which does not run as root, enters folders on the way
+# to its own; it can neither list them nor read what is in them.
+PRIVATE, ENTERABLE = 0o077, 0o066
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -51,6 +59,12 @@ class _Launch:
     make: Make | None
     clock: Clock
 
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where it answers."""
+        ports = self.ports
+        return endpoints_at(self.installation.host, ports.http_port, ports.sql_port)
+
 
 def up(
     ready_file: Annotated[
@@ -74,15 +88,19 @@ def up(
     check_settings([Installation, *settings_kinds(SERVICES)])
     installation = Installation()
     config = configured(installation)
+    warning = unpriced_warning(unpriced(config, installed_book(config)))
+    if warning:
+        typer.secho(warning, fg="yellow", err=True)
     if check:
         console.print_json(installation.model_dump_json())
         return
     live = _live_as_cluster if cluster else _live_embedded
+    os.umask(ENTERABLE if cluster else PRIVATE)
     with sole_owner(installation.data):
         make = Make() if recipe else None
         ports = open_ports(installation)
         launch = _Launch(installation, config, ports, ready_file, make, SystemClock())
-        with own_job() if make else nullcontext():
+        with told(installation.data, launch.endpoints), own_job() if make else nullcontext():
             code = asyncio.run(live(launch))
     raise typer.Exit(code)
 
@@ -107,16 +125,16 @@ async def _live(
     launch: _Launch, first: First, family: Sequence[Child], others: Mapping[str, int]
 ) -> int:
     """Keep the family alive until told to stop; the exit code."""
-    told = False
+    printed = False
 
     def on_ready(pids: Mapping[str, int]) -> None:
-        nonlocal told
+        nonlocal printed
         ready = _ready(launch, first, {"supervisor": os.getpid(), **others, **pids})
         if launch.ready_file is not None:
             _write_whole(launch.ready_file, json.dumps(asdict(ready)))
-        if not told:
-            _tell(ready, launch.installation)
-            told = True
+        if not printed:
+            _tell(ready, launch)
+            printed = True
 
     supervisor = Supervisor(family, launch.ports, launch.installation, launch.clock, console.print)
     watch = None
@@ -130,11 +148,9 @@ async def _live(
 
 
 def _ready(launch: _Launch, first: First, pids: Mapping[str, int]) -> Ready:
-    host = launch.installation.host
-    named = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104
     return Ready(
-        url=f"http://{named}:{launch.ports.http_port}",
-        sql_url=f"http://{named}:{launch.ports.sql_port}",
+        url=launch.endpoints.url,
+        sql_url=launch.endpoints.sql_url,
         api_key=first.api_key,
         sql_user=first.tenant,
         sql_password=SecretsFolder(launch.installation.data).sql_password(first.tenant),
@@ -155,29 +171,30 @@ def _write_whole(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def _tell(ready: Ready, installation: Installation) -> None:
+def _tell(ready: Ready, launch: _Launch) -> None:
     key = ready.api_key or "YOUR_KEY"
+    model = launch.config.models[0].name if launch.config.models else "YOUR_MODEL"
     console.print(
         f"""[bold green]Leeway is ready.[/]
 
   API   [bold]{ready.url}/v1[/]
   key   [bold]{key}[/]   (tenant {ready.sql_user})
   SQL   {ready.sql_url}   user {ready.sql_user}   password {ready.sql_password}
-  data  {installation.data.absolute()}
+  data  {launch.installation.data.absolute()}
 
 [bold]curl[/]
   curl {ready.url}/v1/chat/completions -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
-    -d '{{"model": "demo", "messages": [{{"role": "user", "content": "Hello"}}]}}'
+    -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
 
 [bold]Python[/]  (pip install openai)
   from openai import OpenAI
   client = OpenAI(base_url="{ready.url}/v1", api_key="{key}")
   messages = [{{"role": "user", "content": "Hello"}}]
-  reply = client.chat.completions.create(model="demo", messages=messages)
+  reply = client.chat.completions.create(model="{model}", messages=messages)
   print(reply.choices[0].message.content)
 
 [bold]SQL[/]
-  leeway sql "SELECT started_at, request_model, cost_usd, input_text FROM calls_v1 ORDER BY started_at DESC LIMIT 10"
+  {program()} sql "SELECT started_at, request_model, cost_usd, input_text FROM calls_v1 ORDER BY started_at DESC LIMIT 10"
 
 Stop with Ctrl-C: what is in flight ends first.""",
         markup=True,
