@@ -12,11 +12,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from services.endpoints import endpoints_of
 from services.settings import Installation
 from shared.errors import Denied, Invalid, Unavailable
 from shared.secrets_folder import SecretsFolder
 
 TIMEOUT_SECONDS = 60
+READONLY_CODE = "164"  # ClickHouse's own number for what may only be read
 
 
 class Output(StrEnum):
@@ -55,11 +57,17 @@ def sql(
     password: Annotated[
         str, typer.Option(help="Its password; by default the one this installation keeps.")
     ] = "",
+    *,
+    write: Annotated[
+        bool, typer.Option("--write", help="Let the operators' user change what is stored.")
+    ] = False,
 ) -> None:
     """Ask the warehouse in SQL. The views and ten useful queries are in docs/analyst.md."""
     text = sys.stdin.read() if query == "-" else query
     login = _login(Installation(), url, user, password)
-    body, format_name = asyncio.run(_ask(login, text, _FORMATS[output]))
+    # A tenant's user only reads whatever is asked; the operators' own may do everything.
+    reads = login.user == SecretsFolder.operator_user and not write
+    body, format_name = asyncio.run(_ask(login, text, _FORMATS[output], reads=reads))
     if body and output is Output.TABLE and format_name == _FORMATS[output]:
         Console().print(_table(body))
     else:
@@ -67,7 +75,7 @@ def sql(
 
 
 def _login(installation: Installation, url: str, user: str, password: str) -> Login:
-    address = url or f"http://{installation.host}:{installation.sql_port}"
+    address = url or endpoints_of(installation).sql_url
     kept = SecretsFolder(installation.data).credentials().sql_passwords
     secret = password or kept.get(user, "")
     if not secret:
@@ -75,18 +83,19 @@ def _login(installation: Installation, url: str, user: str, password: str) -> Lo
     return Login(address, user, secret)
 
 
-async def _ask(login: Login, text: str, default_format: str) -> tuple[bytes, str]:
+async def _ask(login: Login, text: str, default_format: str, *, reads: bool) -> tuple[bytes, str]:
     """The answer's bytes, and the format that they are in: the query's own FORMAT wins."""
+    params = {"default_format": default_format} | ({"readonly": "1"} if reads else {})
     headers = {"X-ClickHouse-User": login.user, "X-ClickHouse-Key": login.password}
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
-            session.post(
-                login.url, params={"default_format": default_format}, data=text.encode()
-            ) as answer,
+            session.post(login.url, params=params, data=text.encode()) as answer,
         ):
             body = await answer.read()
+            if reads and answer.headers.get("X-ClickHouse-Exception-Code") == READONLY_CODE:
+                raise Denied("This changes what is stored, or a setting: say so with --write.")
             if answer.status != 200:
                 raise Invalid(body.decode().strip())
             return body, answer.headers.get("X-ClickHouse-Format", "")

@@ -51,14 +51,26 @@ async def test_the_querys_own_format_wins(tmp_path: Path) -> None:
         assert _printed(result) == "n\n1\n"
 
 
-async def test_the_operators_may_write(tmp_path: Path) -> None:
+async def test_the_operators_only_read_unless_they_say_that_they_write(tmp_path: Path) -> None:
+    login = ("--user", OPERATOR, "--password", PASSWORD)
     async with a_store(tmp_path) as store:
-        login = ("--user", OPERATOR, "--password", PASSWORD)
-        result = await _run(
-            store.url, "CREATE TABLE t (a Int8) ENGINE = MergeTree ORDER BY a", *login
+        made = await _run(
+            store.url, "CREATE TABLE t (a Int8) ENGINE = MergeTree ORDER BY a", *login, "--write"
         )
+        refused = [
+            await _run(store.url, sql, *login)
+            for sql in ("DROP TABLE t", "INSERT INTO t VALUES (1)", "SET readonly = 0")
+        ]
+        left = await _run(store.url, "SELECT count() AS n FROM t", *login, "--format", "csv")
+        shown = await _run(store.url, "SHOW TABLES LIKE 't'", *login, "--format", "csv")
 
-        assert (result.exit_code, _printed(result)) == (0, "")
+    assert (made.exit_code, _printed(made)) == (0, "")
+    for result in refused:
+        assert isinstance(result.exception, Denied)
+        assert result.exception.message == (
+            "This changes what is stored, or a setting: say so with --write."
+        )
+    assert (_printed(left), _printed(shown)) == ('"n"\n0\n', '"name"\n"t"\n')
 
 
 async def test_what_goes_wrong_is_one_sentence(tmp_path: Path) -> None:
