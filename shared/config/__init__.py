@@ -8,13 +8,17 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class ProviderConfig:
-    """An upstream: `kind` is openai (any compatible URL), anthropic or demo; `api_key` a ${ENV} reference."""
+    """An upstream: `kind` is openai (any compatible URL), anthropic or demo; `api_key` a ${ENV} reference.
+
+    `prices_of` names the provider of the price book whose prices hold; empty: told by kind and URL.
+    """
 
     name: str
     kind: str
     base_url: str = ""
     api_key: str = ""
     options: Mapping[str, object] = field(default_factory=dict)
+    prices_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

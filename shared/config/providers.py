@@ -27,6 +27,7 @@ def provider_of(section: Section) -> ProviderConfig:
         base_url=section.optional("base_url", URL, ""),
         api_key=section.secret("api_key"),
         options=_options(section.section("options"), kind),
+        prices_of=section.optional("prices_of", NAME, ""),
     )
 
 

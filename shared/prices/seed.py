@@ -33,6 +33,7 @@ class Seed:
 def installed_book(config: Config, seed: Seed | None = None) -> Book:
     """The book of an installation: the seed, its upstreams' names, and its own prices over both."""
     seed = seed or read_seed()
+    _refuse_unknown(config.providers, seed)
     upstreams = {
         provider.name: _provider_behind(provider, seed.hosts) for provider in config.providers
     }
@@ -61,8 +62,24 @@ def read_seed(path: Path = SEED) -> Seed:
     )
 
 
+def _refuse_unknown(providers: Iterable[ProviderConfig], seed: Seed) -> None:
+    known = sorted({sheet.provider for sheet in seed.sheets})
+    faults = [
+        f"providers {provider.name}: prices_of: {provider.prices_of}"
+        for provider in providers
+        if provider.prices_of and provider.prices_of not in known
+    ]
+    if faults:
+        raise Invalid(
+            f"The price book has no such provider: {'; '.join(faults)}. It has: {', '.join(known)}.",
+            faults=tuple(faults),
+        )
+
+
 def _provider_behind(provider: ProviderConfig, hosts: Mapping[str, str]) -> str:
     """The book's name of an upstream; a server of one's own has no list price, whatever it is called."""
+    if provider.prices_of:
+        return provider.prices_of
     if not provider.base_url:
         return provider.kind
     return hosts.get(urlsplit(provider.base_url).hostname or "", f"own/{provider.name}")

@@ -1,6 +1,7 @@
 """`leeway up --check`: what a service would refuse after its start is refused before any starts."""
 
 import base64
+import json
 import os
 import subprocess
 import sys
@@ -19,6 +20,13 @@ alerts:
 """
 TOO_FINE = """
 prices: [{provider: own, model: m, rates_per_million_usd: {audio_seconds: 0.0000001}}]
+"""
+PROXY = """
+models: [{name: large, routes: [{provider: gate, model: gpt-4o}]}]
+providers:
+  - name: gate
+    kind: openai
+    base_url: https://proxy.example/v1
 """
 HOOK = "whsec_" + base64.b64encode(b"s" * 32).decode()
 
@@ -56,6 +64,17 @@ def test_a_file_that_is_fine_prints_the_settings_and_starts_nothing(tmp_path: Pa
 
     assert result.exit_code == 0
     assert '"edge_workers": 1' in result.stdout
+
+
+def test_models_without_a_price_are_warned_of_and_printed_settings_stay_json(
+    tmp_path: Path,
+) -> None:
+    result = _checked(tmp_path, PROXY)
+
+    assert result.exit_code == 0
+    assert "No price is known for large (gate/gpt-4o): calls are" in result.stderr
+    assert json.loads(result.stdout)["edge_workers"] == 1
+    assert "No price" not in _checked(tmp_path, f"{PROXY}    prices_of: openai\n").stderr
 
 
 def test_the_wrong_settings_of_every_service_are_refused_together(tmp_path: Path) -> None:

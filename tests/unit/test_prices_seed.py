@@ -6,13 +6,14 @@ from decimal import Decimal
 
 import pytest
 
-from shared.config import Config, PriceConfig, ProviderConfig
+from shared.config import Config, ModelConfig, PriceConfig, ProviderConfig, RouteConfig
 from shared.errors import Invalid
 from shared.prices.book import Book, NoPrice
 from shared.prices.classes import CLASSES
 from shared.prices.exact import decimal_places, decimal_text
 from shared.prices.rate import rate
 from shared.prices.seed import MAX_RATE_DECIMALS, SEED, installed_book, read_seed
+from shared.prices.unpriced import unpriced, unpriced_warning
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 FROZEN = read_seed()
@@ -169,3 +170,43 @@ def test_a_price_that_no_cost_can_hold_is_refused(token_class: str, rate_usd: st
 
     with pytest.raises(Invalid, match="mine/m"):
         installed(prices=(own,))
+
+
+def test_a_proxy_has_the_prices_of_the_provider_that_it_names() -> None:
+    proxy = ProviderConfig("gate", "openai", "https://proxy.example/v1", prices_of="openai")
+
+    quote = installed(providers=(proxy,)).quote("gate", "gpt-4o-mini", "default", NOW)
+
+    assert quote.sheet is not None
+    assert quote.sheet.provider == "openai"
+
+
+def test_prices_of_a_provider_that_the_book_does_not_have_are_refused() -> None:
+    with pytest.raises(Invalid, match=r"no such provider: .*It has: anthropic, ") as caught:
+        installed(providers=(ProviderConfig("gate", "openai", prices_of="opnai"),))
+
+    assert caught.value.faults == ("providers gate: prices_of: opnai",)
+
+
+def test_routes_without_a_price_are_named_and_the_others_are_not() -> None:
+    config = Config(
+        providers=(
+            ProviderConfig("gate", "openai", "https://proxy.example/v1"),
+            ProviderConfig("main", "openai"),
+        ),
+        models=(
+            ModelConfig("large", (RouteConfig("main", "gpt-4o"), RouteConfig("gate", "gpt-4o"))),
+            ModelConfig("small", (RouteConfig("gate", "mine"),)),
+            ModelConfig("gpt-4o", (RouteConfig("main", "deployment-7"),)),
+        ),
+        prices=(PriceConfig("gate", "mine", {"output": Decimal(1)}),),
+    )
+
+    found = list(unpriced(config, installed_book(config, FROZEN)))
+
+    assert found == ["large (gate/gpt-4o)"]
+    assert unpriced_warning(iter(found)) == (
+        "No price is known for large (gate/gpt-4o): calls are recorded without a cost. "
+        "Set the provider's prices_of, or prices, in leeway.yaml."
+    )
+    assert unpriced_warning(iter(())) == ""

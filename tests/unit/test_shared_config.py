@@ -94,7 +94,7 @@ def test_every_fault_of_a_file_is_told_at_once_in_the_order_of_lines(file: File)
         "leeway.yaml:5: providers[1].name: the provider 'up' is already defined on line 2.",
         (
             "leeway.yaml:7: providers[1].colour: there is no such key "
-            "(there is: api_key, base_url, kind, name, options)."
+            "(there is: api_key, base_url, kind, name, options, prices_of)."
         ),
         (
             "leeway.yaml:11: models[0].routes[0].provider: "

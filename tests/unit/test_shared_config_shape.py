@@ -41,13 +41,14 @@ def test_a_provider_is_read_with_its_options() -> None:
             kind: openai
             base_url: http://localhost:8000/v1/
             api_key: ${UP_KEY}
+            prices_of: openai
             options: {stream_usage: false, headers: {authorization: "${UP_KEY}"}}
         """,
         UP_KEY="u",
     )
 
     options = {"stream_usage": False, "headers": {"authorization": "${UP_KEY}"}}
-    up = ProviderConfig("up", "openai", "http://localhost:8000/v1", "${UP_KEY}", options)
+    up = ProviderConfig("up", "openai", "http://localhost:8000/v1", "${UP_KEY}", options, "openai")
     assert config.providers[0] == up
 
 
