@@ -1,10 +1,17 @@
-"""What a batch is about to do, written down; and who says that nothing is done any more."""
+"""What a batch is about to do, what Faust passed over, and who says that nothing is done any more."""
 
 import asyncio
 
+import pytest
+from aiokafka.structs import ConsumerRecord
+
+from services.backbone.tables.arrivals import arrivals, torn
 from services.backbone.tables.journal import PART_BYTES, Undertaking, read, written
 from services.backbone.tables.member import StallWatch
 from shared.clock import SimulatedClock
+from shared.log.kafka.cluster import Cluster
+from shared.log.kafka.message import headers_of
+from shared.log.record import Position
 from tests.builders import NOW, a_record, an_interaction_completed
 from tests.builders import a_fact as fact_of
 
@@ -29,6 +36,53 @@ def test_a_part_of_another_batch_says_that_this_one_was_done() -> None:
 def test_nothing_to_do_takes_no_part() -> None:
     assert written(7, Undertaking()) == []
     assert read(7, []) == Undertaking()
+
+
+def messages(*seqs: int) -> list[ConsumerRecord]:
+    """The records of one lane with these numbers, each at the offset of its number."""
+    records = [a_record(fact_of(an_interaction_completed()), seq=seq) for seq in seqs]
+    return [
+        ConsumerRecord(
+            topic=f"t.{record.topic}",
+            partition=3,
+            offset=record.seq,
+            timestamp=0,
+            timestamp_type=0,
+            key=record.key.encode(),
+            value=record.value,
+            checksum=None,
+            serialized_key_size=-1,
+            serialized_value_size=-1,
+            headers=tuple(headers_of(record)),
+        )
+        for record in records
+    ]
+
+
+SOURCE = "interaction.completed.v1/3"
+LANE = "edge/e1/interaction.completed.v1/3"
+
+
+@pytest.mark.parametrize(
+    ("seqs", "holes"),
+    [
+        ((5, 6, 7), {}),
+        ((3, 4, 5), {}),
+        ((6, 7), {SOURCE: (5, 8)}),
+        ((5, 7), {SOURCE: (5, 8)}),
+    ],
+    ids=["next", "again", "passed over at once", "passed over later"],
+)
+def test_a_hole_in_a_lane_is_read_again_from_what_is_stored(
+    seqs: tuple[int, ...], holes: dict[str, tuple[int, int]]
+) -> None:
+    found = arrivals(Cluster("", prefix="t."), messages(*seqs))
+
+    assert torn(found, {SOURCE: Position(5, {LANE: 4})}) == holes
+
+
+def test_what_has_no_position_yet_has_no_hole() -> None:
+    assert torn(arrivals(Cluster("", prefix="t."), messages(9)), {}) == {}
 
 
 class HurryingClock(SimulatedClock):

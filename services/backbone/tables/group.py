@@ -9,18 +9,19 @@ from pathlib import Path
 from typing import NoReturn, cast
 
 import structlog
-from aiokafka.structs import ConsumerRecord
+from aiokafka.structs import TopicPartition
 from faust import Stream
 from faust.types import TP, EventT, StreamT, TopicT
 
+from services.backbone.tables.arrivals import source_of, whole
 from services.backbone.tables.share import InDoubt, Share, StateTable
 from services.backbone.tables.streams import raw_table, raw_topic, stream_app
 from shared.clock import Clock, micros
-from shared.errors import Invalid, Rejected, Unavailable
+from shared.errors import Invalid, Unavailable
 from shared.failpoints import Failpoints
 from shared.log.file import GroupState, Ranges
 from shared.log.kafka.cluster import Cluster
-from shared.log.kafka.message import record_of, stray_of
+from shared.log.kafka.reading import Span, read_spans
 from shared.log.kafka.relay import Forwarder
 from shared.log.record import DeadLetter, Effect, Moved, Position, Record
 from shared.topics import Topic
@@ -30,6 +31,7 @@ log = structlog.get_logger()
 JOIN_SECONDS = 60.0
 POLL_SECONDS = 0.05
 GATHER_SECONDS = 0.05  # in which the agent fills a batch
+LOOKED_AT = 100  # offsets behind what is stored, to see whether anything waits there
 
 Event = EventT[bytes]
 
@@ -128,7 +130,12 @@ class TableGroup:
         if not self._fetched:
             return [], {}
         self._in_hand, events = self._fetched.popleft()
-        return self._records(self._hands[self._in_hand], events)
+        stored = self._shares[self._in_hand].stored.positions
+        found = await whole(self._cluster, events, stored)
+        hand = self._hands[self._in_hand]
+        hand.events += events
+        hand.strays += found.strays
+        return found.records, found.ranges
 
     async def reread(self, topics: Sequence[str], ranges: Ranges) -> NoReturn:  # noqa: ARG002
         """See `Log.reread`; raises `Invalid`, for a table keeps no intents."""
@@ -137,7 +144,8 @@ class TableGroup:
     async def waiting(self, positions: Mapping[str, Position]) -> int:
         """See `Log.waiting`; by what the brokers said with the last fetch."""
         ends = {
-            self._source(place): self._app.consumer.highwater(place) for place in self._places()
+            source_of(self._cluster, place): self._app.consumer.highwater(place)
+            for place in self._places()
         }
         return sum(
             max(0, (end or 0) - positions[s].next_offset)
@@ -146,14 +154,15 @@ class TableGroup:
         )
 
     async def behind(self) -> bool:
-        """Whether there is anything to do: something at hand, or at the brokers, or the group to stand in."""
-        consumer = self._app.consumer
+        """Whether there is anything to do: a record behind what is stored, or the group to stand in."""
         if not self._is_current():
             return True
-        if any(message.generation_id == self._generation for message in consumer.unacked):
-            return True
-        ends = await consumer.highwaters(*self._places())
-        return any([(await consumer.position(place) or 0) < (ends[place] or 0) for place in ends])
+        spans = {}
+        for place in self._places():
+            positions = self._shares[place.partition].stored.positions
+            begin = positions.get(source_of(self._cluster, place), Position()).next_offset
+            spans[TopicPartition(*place)] = Span(begin, begin + LOOKED_AT)
+        return bool(await read_spans(self._cluster, spans))
 
     async def load(self, group: str) -> GroupState:  # noqa: ARG002 (its own)
         """See `GroupStore.load`; raises `Moved` when a batch is in hand from before a change."""
@@ -260,9 +269,6 @@ class TableGroup:
         topics = {self._cluster.topic(topic.name) for topic in self._topics}
         return [place for place in self._app.consumer.assignment() if place.topic in topics]
 
-    def _source(self, place: TP | ConsumerRecord) -> str:
-        return f"{self._cluster.name(place.topic)}/{place.partition}"
-
     def _part(self, events: Iterable[Event]) -> None:
         """Keep what arrived since the last change, in parts of one partition number each."""
         parts: dict[int, list[Event]] = defaultdict(list)
@@ -270,38 +276,3 @@ class TableGroup:
             if event.message.generation_id == self._generation:
                 parts[event.message.partition].append(event)
         self._fetched.extend(parts.items())
-
-    def _records(self, hand: _Hand, events: Sequence[Event]) -> tuple[list[Record], Ranges]:
-        """The facts among the events, and the ranges they came from; strays are kept."""
-        hand.events += events
-        records: list[Record] = []
-        ranges: dict[str, tuple[int, int]] = {}
-        for event in events:
-            message = _message(event)
-            source = self._source(message)
-            start, _ = ranges.get(source, (message.offset, 0))
-            ranges[source] = (start, message.offset + 1)
-            topic = self._cluster.name(message.topic)
-            try:
-                records.append(record_of(message, topic, source))
-            except Rejected as fault:
-                hand.strays.append(DeadLetter(stray_of(message, topic, source), fault.message))
-        return records, ranges
-
-
-def _message(event: Event) -> ConsumerRecord:
-    """The message of an event as Kafka's client gives it: times are milliseconds."""
-    message = event.message
-    return ConsumerRecord(
-        topic=message.topic,
-        partition=message.partition,
-        offset=message.offset,
-        timestamp=round(message.timestamp * 1000),
-        timestamp_type=message.timestamp_type,
-        key=message.key,
-        value=message.value,
-        checksum=None,
-        serialized_key_size=-1,
-        serialized_value_size=-1,
-        headers=message.headers or (),
-    )
