@@ -26,8 +26,6 @@ from shared.clock import Clock, SystemClock
 from shared.config import Config
 from shared.prices.seed import installed_book
 from shared.prices.unpriced import unpriced, unpriced_warning
-from shared.prices.seed import installed_book
-from shared.prices.unpriced import unpriced, unpriced_warning
 from shared.secrets_folder import SecretsFolder
 from shared.settings import check_settings
 
@@ -90,9 +88,6 @@ def up(
     check_settings([Installation, *settings_kinds(SERVICES)])
     installation = Installation()
     config = configured(installation)
-    warning = unpriced_warning(unpriced(config, installed_book(config)))
-    if warning:
-        typer.secho(warning, fg="yellow", err=True)
     warning = unpriced_warning(unpriced(config, installed_book(config)))
     if warning:
         typer.secho(warning, fg="yellow", err=True)
