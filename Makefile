@@ -17,7 +17,7 @@ help: ## list what can be made
 up: install ## start Leeway and print how to call it (ARGS="--ready-file PATH" for scripts)
 	@exec $(BIN)/leeway up --recipe $(ARGS)
 
-demo: install ## play traffic, plant drifts, and show what is recorded, noticed and told (ARGS="--stay")
+demo: install ## play on a throwaway installation (ARGS=--here: on yours): what is recorded, noticed, told
 	@exec $(BIN)/leeway demo $(ARGS)
 
 install: .venv/installed ## the virtual environment, from the lock, hashes checked

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.stack import a_stack
+
 DEMO_SECONDS = 240  # a minute on two quiet cores
 
 
@@ -41,6 +43,24 @@ async def test_a_planted_drift_becomes_a_delivered_and_signed_alert(tmp_path: Pa
     }
     assert b"\x1b" not in progress
     assert left_in(tmp_path) == []
+
+
+async def test_it_plays_on_the_installation_that_runs_here_in_an_environment_of_its_own(
+    tmp_path: Path,
+) -> None:
+    async with a_stack(tmp_path) as stack:
+        async with asyncio.timeout(DEMO_SECONDS):
+            code, output = await stack.leeway("demo", "--here", "--json", "--rate", "80")
+        _, environments = await stack.leeway(
+            "sql", "SELECT DISTINCT environment FROM calls_v1", "--format", "csv"
+        )
+
+    told = json.loads(output)
+    assert code == 0, told
+    assert told["recorded"]["calls"] == told["sent"]["accepted"] == told["sent"]["calls"] == 1080
+    assert {one["verified"] for one in told["alerts"]} == {None}
+    [environment] = environments.replace('"', "").splitlines()[1:]
+    assert environment.startswith("demo-")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -18,7 +18,7 @@ OWN = Target(
     "http://127.0.0.1:40001",
     "lk",
     ClickHouseAddress("http://127.0.0.1:40002", "default", "p"),
-    "export LEEWAY_DATA=/d LEEWAY_SQL_PORT=40002",
+    login="export LEEWAY_DATA=/d LEEWAY_SQL_PORT=40002",
 )
 LONG = (
     "A sentence that goes on and on, as sentences about drift do, for well over one line of text."
@@ -77,6 +77,15 @@ def test_a_detection_before_the_first_plant_is_called_a_false_alarm() -> None:
 
     assert "  false alarm           embedding" in account(report, 80).plain
     assert "1 false alarm before the first drift." in verdict(report, 200).plain
+
+
+def test_a_given_installation_is_told_its_environment_and_what_cannot_be_seen() -> None:
+    target = Target("http://a", "lk", OWN.sql, "demo-1")
+
+    said = " ".join(introduction(target, script(1), 40, 80).plain.split())
+
+    assert "an environment of their own there, demo-1." in said
+    assert "whether a webhook or another channel delivers them cannot be seen" in said
 
 
 def test_only_an_installation_that_stays_up_is_there_to_be_asked() -> None:

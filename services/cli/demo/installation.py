@@ -10,30 +10,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import aiohttp
 import orjson
 
+from services.cli.control import Control
 from services.cli.demo.receiver import CHANNEL
 from services.cli.demo.report import SPEND_RULE
+from services.endpoints import endpoints_of
 from services.settings import Installation
 from shared.clock import Clock
 from shared.errors import Denied, Unavailable
+from shared.ids import new_id
 from shared.lifecycle import ClickHouseAddress
-from shared.secrets_folder import OPERATORS, SecretsFolder
+from shared.secrets_folder import OPERATORS, Credentials, SecretsFolder
 
 GROUP_WAIT_SECONDS = 1
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
+GREETING_SECONDS = 2.0
+LIVE_SECONDS = 2.0  # what was registered is live everywhere within one
 
 _SECRET = "LEEWAY_DEMO_WEBHOOK_SECRET"  # noqa: S105 (the name of a variable)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to send calls, and where to ask for what became of them."""
+    """Where to send calls, in which environment, and where to ask for what became of them."""
 
     url: str
     key: str
     sql: ClickHouseAddress
+    environment: str = "production"
     login: str = ""  # what a shell is told before `leeway sql`; empty for a given installation
 
 
@@ -100,18 +107,54 @@ def _environment(folder: Path, secret: str) -> Mapping[str, str]:
     }
 
 
-def given(url: str, key: str, sql: ClickHouseAddress) -> Target:
-    """An installation that runs; what is empty is what the data folder here knows. Raises `Denied`."""
+async def running_in(here: Installation) -> str:
+    """The URL of the installation that runs in a data folder; empty when none answers.
+
+    It is asked something with a key that is kept here: another folder's may answer on the same port.
+    """
+    url, token = endpoints_of(here).url, _first_key(SecretsFolder(here.data).credentials())
+    if not token:
+        return ""
+    timeout = aiohttp.ClientTimeout(total=GREETING_SECONDS)
+    headers = {"Authorization": f"Bearer {token}"}
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, headers=headers) as http,
+            http.get(f"{url}/v1/models") as answer,
+        ):
+            return url if answer.status == 200 else ""
+    except (aiohttp.ClientError, TimeoutError):
+        return ""
+
+
+async def given(url: str, key: str, admin_key: str, sql: ClickHouseAddress, clock: Clock) -> Target:
+    """An installation that runs, and an environment of the demo's own there, that stays registered.
+
+    What is empty is what the data folder here knows. Raises `Denied` for what it does not.
+    """
     here = Installation()
     kept = SecretsFolder(here.data).credentials()
     user = sql.user or next((name for name in kept.sql_passwords if name != OPERATORS), "")
     password = sql.password or kept.sql_passwords.get(user, "")
+    token = key or _first_key(kept)
+    admin = admin_key or kept.keys.get(f"{OPERATORS}/operator", "")
+    if not token or not password or not admin:
+        raise Denied(
+            "A key, an SQL password or the operators' key is not kept here: pass --key, --sql-user,"
+            " --sql-password and --admin-key."
+        )
+    environment = f"demo-{new_id()[-8:]}"
+    body = {"tenant": user, "environment": environment}
+    await asyncio.to_thread(Control(url, admin).ask, "POST", "environments", body)
+    await clock.sleep(LIVE_SECONDS)
+    address = sql.url or endpoints_of(here).sql_url
+    return Target(url, token, ClickHouseAddress(address, user, password), environment)
+
+
+def _first_key(kept: Credentials) -> str:
+    """The first key that is not an operator's; empty for none."""
     known = (token for name, token in kept.keys.items() if not name.startswith(f"{OPERATORS}/"))
-    token = key or next(known, "")
-    if not token or not password:
-        raise Denied("No key or SQL password is kept here: pass --key, --sql-user, --sql-password.")
-    address = sql.url or f"http://{here.host}:{here.sql_port}"
-    return Target(url, token, ClickHouseAddress(address, user, password))
+    return next(known, "")
 
 
 async def _ready(process: asyncio.subprocess.Process, folder: Path, clock: Clock) -> Target:
@@ -126,7 +169,7 @@ async def _ready(process: asyncio.subprocess.Process, folder: Path, clock: Clock
     sql = ClickHouseAddress(told["sql_url"], told["sql_user"], told["sql_password"])
     port = sql.url.rpartition(":")[2]
     login = f"export LEEWAY_DATA={folder / 'data'} LEEWAY_SQL_PORT={port}"
-    return Target(told["url"], told["api_key"], sql, login)
+    return Target(told["url"], told["api_key"], sql, login=login)
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

@@ -18,6 +18,11 @@ _PLANTS = {
 _PROOFS = {True: "signature valid", False: "signature INVALID", None: "seen in SQL"}
 
 
+def beside(url: str) -> str:
+    """That an installation runs here, on which the demo does not play, and how it would."""
+    return f"Leeway runs here, at {url}, and is left alone. To play on it: leeway demo --here"
+
+
 def introduction(target: Target, scenes: Sequence[Scene], rate: float, width: int) -> Text:
     """Where the demo plays, and what is about to happen."""
     calls = sum(len(scene.calls) for scene in scenes)
@@ -25,7 +30,8 @@ def introduction(target: Target, scenes: Sequence[Scene], rate: float, width: in
         "It has the settings of any installation but one: detections wait"
         f" {GROUP_WAIT_SECONDS} s for company before they are told, and not 30."
         if target.login
-        else "Its alerts are read in SQL: whether its channels deliver them cannot be seen from here."
+        else f"The calls have an environment of their own there, {target.environment}. Its alerts are"
+        " read in SQL: whether a webhook or another channel delivers them cannot be seen from here."
     )
     said = (
         f"Leeway answers at {target.url}, SQL at {target.sql.url}. {own} {calls:,} calls follow,"
