@@ -118,8 +118,8 @@ async def _measure(seconds: float, *, cluster: bool) -> dict[str, object]:
     words = ["--cluster"] if cluster else []
     paces: dict[int, dict[str, float]] = {}
     cpu: dict[int, dict[str, float]] = {}
-    with _folder() as folder:
-        async with a_stack(folder, *words, LEEWAY_CONFIG=str(_config(folder))) as stack:
+    with a_folder() as folder:
+        async with a_stack(folder, *words, LEEWAY_CONFIG=str(a_config(folder))) as stack:
             await _run(stack, PACES[0], WARM_UP_SECONDS)
             for pace in PACES:
                 before = _cpu(stack)
@@ -140,12 +140,9 @@ async def _measure(seconds: float, *, cluster: bool) -> dict[str, object]:
 async def _run(stack: Stack, pace: int, seconds: float) -> dict[str, float]:
     """Send at a pace for a time, and look until the last fact is found."""
     secrets = SecretsFolder(stack.folder / "data")
-    operator = ClickHouseAddress(
-        stack.ready["sql_url"], secrets.operator_user, secrets.operator_password()
-    )
     keys = {tenant: secrets.credentials().keys[f"{tenant}/{KEY}"] for tenant in TENANTS}
     run, start = Run(), time.perf_counter()
-    async with ClickHouse(operator) as clickhouse, aiohttp.ClientSession() as http:
+    async with ClickHouse(operator_of(stack)) as clickhouse, aiohttp.ClientSession() as http:
         place = Place(stack.ready["url"], keys, http, clickhouse)
         looking = asyncio.create_task(_look(place, run, await place.counts()))
         await asyncio.gather(*(_call(place, run, name, pace, seconds) for name in TENANTS))
@@ -187,7 +184,7 @@ def _item() -> dict[str, object]:
     }
 
 
-def _config(folder: Path) -> Path:
+def a_config(folder: Path) -> Path:
     """An installation whose tenants may send interactions."""
     lines = [
         f"  - {{tenant: {name}, keys: [{{name: {KEY}, scopes: [ingest]}}]}}\n" for name in TENANTS
@@ -201,8 +198,15 @@ def _cpu(stack: Stack) -> dict[str, float]:
     return {name: cpu_seconds(pid) for name, pid in stack.ready["pids"].items()}
 
 
+def operator_of(stack: Stack) -> ClickHouseAddress:
+    """Where SQL is asked, as the user who sees every tenant."""
+    secrets = SecretsFolder(stack.folder / "data")
+    user, password = secrets.operator_user, secrets.operator_password()
+    return ClickHouseAddress(stack.ready["sql_url"], user, password)
+
+
 @contextmanager
-def _folder() -> Iterator[Path]:
+def a_folder() -> Iterator[Path]:
     """A folder that the cluster's PostgreSQL may enter too, which root runs as another user."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)

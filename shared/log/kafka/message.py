@@ -1,7 +1,10 @@
 """A record as a Kafka message: CloudEvents in binary mode, and its place in its lane, as headers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from types import MappingProxyType
 
 from aiokafka.structs import ConsumerRecord
 
@@ -17,6 +20,8 @@ _OURS = frozenset(
         *("ce_specversion", "ce_id", "ce_type", "ce_source", "ce_time"),
     )
 )
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,7 @@ def headers_of(record: Record) -> Headers:
         ("ce_id", record.event_id.encode()),
         ("ce_type", record.topic.encode()),
         ("ce_source", f"/leeway/{record.producer}".encode()),
-        ("ce_time", from_micros(record.accepted_at_us).isoformat().encode()),
+        ("ce_time", _time(record.accepted_at_us)),
         ("content-type", b"application/protobuf"),
         *((name, value.encode()) for name, value in record.headers.items()),
     ]
@@ -58,12 +63,27 @@ def record_of(message: ConsumerRecord, topic: str, source: str) -> Record:
             seq=int(headers["seq"]),
             key=(message.key or b"").decode(),
             event_id=headers["ce_id"].decode(),
-            accepted_at_us=micros(datetime.fromisoformat(headers["ce_time"].decode())),
+            accepted_at_us=_micros(headers["ce_time"]),
             value=message.value or b"",
-            headers={name: value.decode() for name, value in headers.items() if name not in _OURS},
+            headers=_others(headers) if len(headers) > len(_OURS) else _NONE,
         )
     except (KeyError, ValueError, TypeError) as fault:
         raise Rejected(f"The message's headers are not those of a fact: {fault!r}.") from fault
+
+
+def _others(headers: Mapping[str, bytes]) -> Mapping[str, str]:
+    return {name: value.decode() for name, value in headers.items() if name not in _OURS}
+
+
+# The facts of one transaction share its time, and most neighbours are of one.
+@lru_cache(maxsize=256)
+def _time(at_us: int) -> bytes:
+    return from_micros(at_us).isoformat().encode()
+
+
+@lru_cache(maxsize=256)
+def _micros(time: bytes) -> int:
+    return micros(datetime.fromisoformat(time.decode()))
 
 
 def stray_of(message: ConsumerRecord, topic: str, source: str) -> Record:
