@@ -12,16 +12,12 @@ from shared.errors import Invalid, Unavailable
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How many were accepted, how many of those are stored, and how many are missing or there twice.
-
-    `unasked` are stored and were never accepted: their caller saw no whole answer.
-    """
+    """How many were accepted, how many of those are stored, and how many are missing or there twice."""
 
     accepted: int
     stored: int
     lost: int
     duplicated: int
-    unasked: int = 0
 
 
 @dataclass(slots=True)
@@ -42,7 +38,6 @@ class Ledger:
             stored=stored,
             lost=len(self.accepted) - stored,
             duplicated=sum(1 for count in copies.values() if count > 1),
-            unasked=sum(1 for name in copies if name not in self.accepted),
         )
 
 
@@ -63,8 +58,8 @@ async def stored(
     seconds: float = 120,
     table: str = "interactions",
     column: str = "interaction_id",
-) -> float:
-    """Wait until a raw table has `n` different ids, however often the store is away; how long it took.
+) -> None:
+    """Wait until a raw table has `n` different ids, however often the store is away.
 
     Raises `AssertionError` with what is there when they do not come.
     """
@@ -76,6 +71,6 @@ async def stored(
         except (Unavailable, Invalid):
             pass  # away, or not migrated yet
         if found >= n:
-            return time.monotonic() - start
+            return
         await asyncio.sleep(0.05)
     raise AssertionError(f"{found} of {n} are stored after {seconds:.0f} s.")

@@ -82,9 +82,7 @@ class Child:
 
 
 @asynccontextmanager
-async def a_child(
-    log: Path, module: str, *words: object, ready: bool = True
-) -> AsyncIterator[Child]:
+async def a_child(log: Path, module: str, *words: object) -> AsyncIterator[Child]:
     """`python -m MODULE WORDS`, once it is ready; killed with the end of the block, if it still lives then."""
     with log.with_suffix(".err").open("ab") as errors:
         process = await asyncio.create_subprocess_exec(
@@ -96,9 +94,8 @@ async def a_child(
         )
     child = Child(process, log)
     try:
-        if ready:
-            async with asyncio.timeout(START_SECONDS):
-                assert await child.line() == "ready", log.with_suffix(".err").read_text()
+        async with asyncio.timeout(START_SECONDS):
+            assert await child.line() == "ready", log.with_suffix(".err").read_text()
         yield child
     finally:
         await child.kill()
