@@ -95,7 +95,7 @@ async def test_a_flood_of_nothing_but_poison_stops_each_group_and_drops_nothing(
     trial: Trial, tmp_path: Path
 ) -> None:
     trial.inject("poisoned fact", FLOOD)
-    async with a_house(tmp_path, trial) as house:
+    async with a_house(tmp_path, trial, LEEWAY_WAREHOUSE_BATCH_RECORDS="500") as house:
         await _append(house, [_fact(b"\xff%d" % n) for n in range(FLOOD)])
         await house.comes_async(lambda: _halted(house, len(GROUPS)))
         letters = Counter(one.group for one in await house.letters())
