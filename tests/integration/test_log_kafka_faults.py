@@ -1,6 +1,7 @@
 """The Kafka log while brokers die and freeze, members come and go, and topics are made anew."""
 
 import asyncio
+import gc
 import signal
 import sys
 from collections import Counter
@@ -14,6 +15,7 @@ from aiokafka.errors import KafkaError
 from services.local.broker import Broker
 from shared.clock import SystemClock
 from shared.log.kafka.cluster import Cluster
+from shared.log.kafka.group import KafkaGroup
 from shared.log.kafka.layout import layouts
 from shared.log.kafka.seat import Seat
 from shared.log.record import Effect, Fact, Moved, Position, Record
@@ -257,3 +259,26 @@ async def test_a_topic_made_anew_is_read_from_its_start_and_what_it_lost_is_repo
 
     assert [r.value for r in second.records] == [b"value 4"]
     assert gaps("g") - before == 1
+
+
+async def test_a_member_of_several_topics_leaves_nothing_open(log: KafkaHarness) -> None:
+    handler = Collecting(done=2)
+    async with log.outbox() as outbox:
+        await outbox.append([a_fact(1), a_fact(2, topic=USAGE_RATED)])
+
+        await log.run(handler, handler.stop, "g", [INTERACTION_COMPLETED, USAGE_RATED])
+
+    gc.collect()  # what was left open warns, and a warning is an error
+    assert sorted(r.value for r in handler.records) == [b"value 1", b"value 2"]
+
+
+async def test_a_member_whose_partitions_were_taken_can_still_be_asked_what_waits(
+    log: KafkaHarness,
+) -> None:
+    topics, clock = [INTERACTION_COMPLETED], SystemClock()
+    async with KafkaGroup("g", topics, log.cluster, clock) as one:
+        await one.load("g")
+        async with KafkaGroup("g", topics, log.cluster, clock) as two:
+            await two.load("g")
+
+            assert await one.waiting({}) == 0
