@@ -115,8 +115,10 @@ def test_rates_name_evaluators_that_exist() -> None:
 
 
 def test_rates_lie_between_none_and_all() -> None:
-    with pytest.raises(ValueError, match="less than or equal to 1"):
+    with pytest.raises(Invalid) as refused:
         Settings(rates={"refusal": 1.5})
+
+    assert "less than or equal to 1" in refused.value.faults[0]
 
 
 @pytest.mark.parametrize(
