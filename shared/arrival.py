@@ -23,11 +23,19 @@ class Arrival:
 
 
 class ArrivalConfig(uvicorn.Config):
-    """Uvicorn's configuration, with the bounds of an arrival."""
+    """Uvicorn's configuration, with the bounds of an arrival.
 
-    def __init__(self, app: ASGIApp, arrival: Arrival, **settings: Any) -> None:
+    Once it is `draining`, each answer is the last of its connection, and one on which nothing is asked
+    is closed after `linger_seconds`: what its client had just sent would be reset if it were closed at once.
+    """
+
+    def __init__(
+        self, app: ASGIApp, arrival: Arrival, *, linger_seconds: float = 0.0, **settings: Any
+    ) -> None:
         super().__init__(app, http=ArrivalProtocol, **settings)
         self.arrival = arrival
+        self.linger_seconds = linger_seconds
+        self.draining = False
 
 
 class _Part(Enum):
@@ -80,6 +88,8 @@ class ArrivalProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
+        if self.config.draining and self.cycle is not None:
+            self.cycle.keep_alive = False
         self._await(_Part.BODY)
 
     def on_message_complete(self) -> None:
@@ -87,12 +97,22 @@ class ArrivalProtocol(HttpToolsProtocol):
         self._begun = False
         self._disarm()
 
+    def shutdown(self) -> None:
+        if self._answering:
+            super().shutdown()
+        else:
+            self.loop.call_later(self.config.linger_seconds, self._close_if_idle)
+
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "invalid_http", msg)
 
     @property
     def _answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
+
+    def _close_if_idle(self) -> None:
+        if not (self._answering or self._begun or self.transport.is_closing()):
+            self.transport.close()
 
     def _await(self, part: _Part) -> None:
         self._disarm()

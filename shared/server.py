@@ -23,6 +23,7 @@ from shared.telemetry.web import Traced
 # Longer than clients and load balancers keep an idle connection (aiohttp 15 s, most balancers 60 s):
 # who closes first must be the one that knows it sends nothing more.
 KEEP_ALIVE_SECONDS = 75
+LINGER_SECONDS = 1.0
 
 
 def http_app(
@@ -59,19 +60,19 @@ class Server(uvicorn.Server):
     def __init__(
         self, app: Starlette, *, drain_seconds: float, arrival: Arrival | None = None
     ) -> None:
-        super().__init__(
-            ArrivalConfig(
-                app,
-                arrival or Arrival(),
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                date_header=False,
-                timeout_keep_alive=KEEP_ALIVE_SECONDS,
-                timeout_graceful_shutdown=int(drain_seconds),
-            )
+        self._arrivals = ArrivalConfig(
+            app,
+            arrival or Arrival(),
+            linger_seconds=min(LINGER_SECONDS, drain_seconds / 10),
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=int(drain_seconds),
         )
+        super().__init__(self._arrivals)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -83,7 +84,8 @@ class Server(uvicorn.Server):
         await self.serve(sockets=[listener])
 
     def drain(self) -> None:
-        """Accept nothing new, let what is in flight end, then return from `serve_on`."""
+        """Accept nothing new, let what is in flight or on its way end, then return from `serve_on`."""
+        self._arrivals.draining = True
         self.should_exit = True
 
 
