@@ -1,6 +1,7 @@
 """A whole installation, as its users start it, at a trial's mercy."""
 
 import asyncio
+import io
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from shared.secrets_folder import SecretsFolder
 from tests.chaos.report import Trial
 from tests.stack import Stack, a_stack
 
+_JSON = {"content-type": "application/json"}
 LOOK_SECONDS, PATIENCE_SECONDS = 0.02, 120
 
 
@@ -54,8 +56,9 @@ class House:
 
     async def post(self, path: str, body: object) -> Answer:
         """Send JSON once. What breaks off was not answered."""
+        url, data = f"{self.stack.ready['url']}{path}", io.BytesIO(json.dumps(body).encode())
         try:
-            async with self.http.post(f"{self.stack.ready['url']}{path}", json=body) as reply:
+            async with self.http.post(url, data=data, headers=_JSON) as reply:
                 content = await reply.read()
                 told = reply.headers.get("x-leeway-interaction-id", "")
                 return Answer(reply.status, _parsed(content), told)
