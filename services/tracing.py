@@ -34,5 +34,21 @@ def traced(host: Host, tracing: Tracing | None) -> Host:
     ) -> Group:
         return host.group(name, topics, TracedHandler(name, handler, tracing), limits)
 
-    outbox = TracedOutbox(host.outbox, tracing)
-    return replace(host, outbox=outbox, group=group, tracing=tracing)
+    def tabled(
+        name: str,
+        topics: Sequence[Topic],
+        handler: Handler,
+        limits: ConsumerLimits,
+        stall_seconds: float,
+    ) -> Group:
+        assert host.tabled is not None
+        traced_handler = TracedHandler(name, handler, tracing)
+        return host.tabled(name, topics, traced_handler, limits, stall_seconds)
+
+    return replace(
+        host,
+        outbox=TracedOutbox(host.outbox, tracing),
+        group=group,
+        tabled=None if host.tabled is None else tabled,
+        tracing=tracing,
+    )
