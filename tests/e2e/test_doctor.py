@@ -10,7 +10,17 @@ import pytest
 from tests.stack import a_stack
 
 EVERYWHERE = {
-    *("data", "configuration", "secrets", "outboxes", "backlog", "registry", "keys", "processes"),
+    *(
+        "data",
+        "configuration",
+        "secrets",
+        "outboxes",
+        "rated",
+        "backlog",
+        "registry",
+        "keys",
+        "processes",
+    ),
     *("sql", "tables", "books"),
 }
 
