@@ -10,18 +10,8 @@ import pytest
 from tests.stack import a_stack
 
 EVERYWHERE = {
-    *(
-        "data",
-        "configuration",
-        "secrets",
-        "outboxes",
-        "rated",
-        "backlog",
-        "registry",
-        "keys",
-        "processes",
-    ),
-    *("sql", "tables", "books"),
+    *("data", "configuration", "secrets", "outboxes", "backlog", "registry", "keys", "processes"),
+    *("sql", "tables", "rated", "books"),
 }
 
 
