@@ -214,7 +214,7 @@ async def test_a_call_without_its_usage_is_told(tmp_path: Path) -> None:
         told = await found(endpoint(a_place(tmp_path, store.url), SystemClock()))
 
     assert told["rated"] == [
-        fail("rated", "1 interactions of the last day have no usage: is billing behind?")
+        fail("rated", "Of the last day's interactions 1 have no usage: is billing behind?")
     ]
 
 

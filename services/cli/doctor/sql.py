@@ -72,7 +72,7 @@ async def _rated(clickhouse: ClickHouse) -> Finding:
     calls = int(row["calls"])
     if calls:
         return fail(
-            "rated", f"{calls} interactions of the last day have no usage: is billing behind?"
+            "rated", f"Of the last day's interactions {calls} have no usage: is billing behind?"
         )
     return ok("rated", "Every interaction of the last day has its usage.")
 
