@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -23,7 +23,7 @@ class OperationsPort:
 
     Workers behind one HTTP port each have one of their own, so that no number is lost among them.
     `<folder>/<process>.json` names it in the form of Prometheus' `file_sd_configs`. `guard` is shown
-    the socket that it listens on.
+    the socket that it listens on. The numbers are those of the process, unless `numbers` are others.
     """
 
     def __init__(
@@ -33,12 +33,14 @@ class OperationsPort:
         address: tuple[str, int],
         ready: Callable[[], bool],
         guard: Callable[[socket.socket], None] = lambda _: None,
+        numbers: CollectorRegistry = REGISTRY,
     ) -> None:
         self._process = process
         self._file = folder / f"{process}.json"
         self._address = address
         self._guard = guard
-        app = http_app([Route("/metrics", _metrics)], ready)
+        app = http_app([Route("/metrics", self._metrics)], ready)
+        self._numbers = numbers
         self._server = Server(app, drain_seconds=DRAIN_SECONDS)
         self._serving: asyncio.Task[None] | None = None
 
@@ -70,6 +72,5 @@ class OperationsPort:
         draft.write_text(json.dumps([group]))
         draft.replace(self._file)
 
-
-async def _metrics(_: Request) -> Response:
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    async def _metrics(self, _: Request) -> Response:
+        return Response(generate_latest(self._numbers), media_type=CONTENT_TYPE_LATEST)

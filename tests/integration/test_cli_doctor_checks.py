@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from typer.testing import CliRunner
 
 from services.cli.doctor.certificates import certificates
@@ -40,6 +41,14 @@ CLOCK = SimulatedClock(NOW)
 
 def a_place(data: Path, url: str = "", **settings: object) -> Place:
     return Place(Installation(data=data, **settings), url)  # type: ignore[arg-type]
+
+
+def an_edge(
+    folder: Path, *, ready: bool, numbers: CollectorRegistry | None = None
+) -> OperationsPort:
+    """The operations port of an edge, whose numbers are its own and not this test run's."""
+    own = numbers or CollectorRegistry()
+    return OperationsPort("edge-0", folder, ("127.0.0.1", 0), lambda: ready, numbers=own)
 
 
 async def found(findings: AsyncIterator[Finding]) -> dict[str, list[Finding]]:
@@ -149,7 +158,7 @@ async def test_a_postgresql_that_does_not_answer_is_told(
 async def test_a_process_that_is_not_ready_and_one_that_was_killed_are_told(tmp_path: Path) -> None:
     folder = tmp_path / "operations"
     gone = [{"targets": ["127.0.0.1:1"], "labels": {"process": "core"}}]
-    async with OperationsPort("edge-0", folder, ("127.0.0.1", 0), lambda: False):
+    async with an_edge(folder, ready=False):
         (folder / "core.json").write_text(json.dumps(gone))
         told = (await found(processes(a_place(tmp_path))))["processes"]
 
@@ -160,12 +169,26 @@ async def test_a_process_that_is_not_ready_and_one_that_was_killed_are_told(tmp_
 
 
 async def test_who_does_not_run_is_told(tmp_path: Path) -> None:
-    async with OperationsPort("edge-0", tmp_path / "operations", ("127.0.0.1", 0), lambda: True):
+    async with an_edge(tmp_path / "operations", ready=True):
         told = (await found(processes(a_place(tmp_path))))["processes"]
 
     assert told == [
         fail("processes", "Not running here: core. `leeway up` starts all."),
         ok("processes", "edge-0 is ready."),
+    ]
+
+
+async def test_a_process_that_lost_facts_or_gave_up_is_told(tmp_path: Path) -> None:
+    numbers = CollectorRegistry()
+    Counter("leeway_fact_gaps_total", "Facts missing.", registry=numbers).inc(3)
+    Gauge("leeway_consumer_halted", "Halted.", ["group"], registry=numbers).labels("sink").set(1)
+
+    async with an_edge(tmp_path / "operations", ready=True, numbers=numbers):
+        told = (await found(processes(a_place(tmp_path))))["processes"]
+
+    assert told[1:] == [
+        fail("processes", "edge-0 gave up on too many records in a row and stopped: see its log."),
+        fail("processes", "edge-0 misses 3 facts: `leeway doctor accounting` tells which."),
     ]
 
 
