@@ -7,7 +7,7 @@ language in prose of ten words or more, and says nothing about names, code or li
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 MIN_LETTERS = 6
 MIN_SCRIPT_SHARE = 0.6  # of the letters must be of the script
@@ -56,6 +56,10 @@ _PROFILES: Mapping[str, frozenset[str]] = {
         " kadar olan değil ben sen her mi",
     }.items()
 }
+_LANGUAGES_OF: Mapping[str, Sequence[str]] = {
+    word: [language for language, profile in _PROFILES.items() if word in profile]
+    for word in frozenset[str]().union(*_PROFILES.values())
+}
 
 
 def language_of(text: str) -> str | None:
@@ -64,7 +68,9 @@ def language_of(text: str) -> str | None:
     >>> language_of("The answer to your question is that it was not in the book.")
     'en'
     """
-    prose = _FENCED_CODE.sub(" ", text[:MAX_CHARACTERS])
+    prose = text[:MAX_CHARACTERS]
+    if "`" in prose or "://" in prose:
+        prose = _FENCED_CODE.sub(" ", prose)
     if prose.isascii():
         return _latin(prose)
     scripts: Counter[str] = Counter()
@@ -96,9 +102,10 @@ def _latin(prose: str) -> str | None:
     total = sum(words.values())
     if total < MIN_WORDS:
         return None
-    hits = Counter(
-        {language: sum(words[word] for word in profile) for language, profile in _PROFILES.items()}
-    )
+    hits = Counter(dict.fromkeys(_PROFILES, 0))
+    for word in words.keys() & _LANGUAGES_OF.keys():
+        for language in _LANGUAGES_OF[word]:
+            hits[language] += words[word]
     (language, most), (_, next_most) = hits.most_common(2)
     clear = most >= MIN_SHARE * total and most >= MIN_LEAD * next_most
     return language if clear else None

@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.evaluation.domain import Interaction, Judgement
 from services.evaluation.evaluators.empty import Empty
@@ -11,7 +13,7 @@ from services.evaluation.evaluators.json_valid import JsonValid
 from services.evaluation.evaluators.language_switch import LanguageSwitch
 from services.evaluation.evaluators.length import Length
 from services.evaluation.evaluators.pii_seen import PiiSeen
-from services.evaluation.evaluators.refusal import Refusal
+from services.evaluation.evaluators.refusal import PHRASES, Refusal
 from services.evaluation.evaluators.toxicity import Toxicity
 from services.evaluation.languages import language_of
 from tests.builders import INTERACTION_ID
@@ -324,3 +326,12 @@ def test_listed_words_are_graded_and_whole(
     text: str, asked: str, expected: Judgement | None
 ) -> None:
     assert Toxicity().judge(an_answer(text, input_text=asked)) == expected
+
+
+@given(st.data())
+def test_whatever_a_phrase_matches_holds_what_the_phrase_needs(data: st.DataObject) -> None:
+    phrase = data.draw(st.sampled_from(PHRASES))
+
+    text = data.draw(st.from_regex(phrase.pattern))
+
+    assert phrase.is_in(text)

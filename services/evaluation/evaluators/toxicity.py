@@ -68,6 +68,8 @@ class Toxicity:
 
 
 def _grade(grade: float, said: str, asked: str) -> float:
+    if not any(word in said for word in WORDS[grade]):
+        return 0.0  # as almost always, and seen sooner
     used = set(_PATTERNS[grade].findall(said))
     if not used:
         return 0.0
