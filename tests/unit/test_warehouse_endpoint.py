@@ -3,12 +3,16 @@
 import asyncio
 import base64
 import gzip
+from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.requests import Request
 
 from services.warehouse.endpoint.asking import Credentials, credentials_of, read_asked
 from services.warehouse.endpoint.compression import pack, unpack
+from services.warehouse.endpoint.form import LIMITS, FormLimits, read_form
 from services.warehouse.endpoint.limits import CEILINGS, analyst_settings
 from services.warehouse.endpoint.turns import Turns
 from services.warehouse.faults import SqlFault, fault_of
@@ -73,6 +77,109 @@ async def test_parameters_settings_and_protocol_are_told_apart() -> None:
     assert asked.parameters == {"x": "1"}
     assert asked.settings == {"max_threads": "2"}
     assert (asked.database, asked.query_id) == ("leeway", "q")
+
+
+FORM = "multipart/form-data; boundary=b"
+
+
+def _part(name: str, value: str, more: str = "") -> bytes:
+    return f'--b\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n{value}\r\n'.encode()
+
+
+async def test_a_form_says_the_query_and_what_is_bound_in_it() -> None:
+    body = (
+        _part("query", "SELECT {x:String}") + _part("param_x", "a\r\n--\r\n\r\nß\n") + b"--b--\r\n"
+    )
+
+    asked = await read_asked(_request("param_y=1&max_threads=2", body, content_type=FORM))
+
+    assert asked.sql == b"SELECT {x:String}"
+    assert asked.parameters == {"x": "a\r\n--\r\n\r\nß\n", "y": "1"}
+    assert asked.settings == {"max_threads": "2"}
+
+
+@pytest.mark.parametrize("param", ["query", "param_x"])
+async def test_what_the_address_says_the_form_does_not_say_again(param: str) -> None:
+    request = _request(f"{param}=1", _part(param, "1") + b"--b--", content_type=FORM)
+
+    with pytest.raises(SqlFault, match=f"Both the address and the form have {param}"):
+        await read_asked(request)
+
+
+END = b"--b--\r\n"
+X = _part("param_x", "1")
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "told"),
+    [
+        ("multipart/form-data; boundary=c", X + END, "does not begin and end with the boundary"),
+        ("multipart/form-data", X + END, "names its boundary"),
+        (f"multipart/form-data; boundary={'b' * 71}", X + END, "names its boundary"),
+        ("multipart/form-data; boundary=ß", X + END, "names its boundary"),
+        ("multipart/mixed; boundary=b", X + END, "expected multipart/form-data"),
+        (FORM, b"", "does not begin and end"),
+        (FORM, b"preamble\r\n" + X + END, "does not begin and end"),
+        (FORM, X + END + b"epilogue", "does not begin and end"),
+        (FORM, X, "does not begin and end"),
+        (FORM, X.replace(b"\r\n", b"\n") + END, "does not begin and end"),
+        (FORM, b"--bb\r\n\r\n\r\n" + END, "does not end its line"),
+        (FORM, X + X + END, "has the field param_x twice"),
+        (FORM, _part("param_x", "1", '; filename="t"') + END, "External tables are not offered"),
+        (FORM, _part("param_x", "1", "; filename*=utf-8''t") + END, "External tables are not"),
+        (
+            FORM,
+            _part("param_x", "1", "\r\nContent-Type: multipart/mixed; boundary=c") + END,
+            "plain text",
+        ),
+        (
+            FORM,
+            _part("param_x", "MQ==", "\r\nContent-Transfer-Encoding: base64") + END,
+            "plain text",
+        ),
+        (
+            FORM,
+            _part("param_x", "1", '\r\nContent-Disposition: form-data; name="query"') + END,
+            "once",
+        ),
+        (FORM, b"--b\r\nContent-Type: text/plain\r\n\r\n1\r\n" + END, "does not say its name"),
+        (FORM, b"--b\r\nno end of headers\r\n" + END, "has no headers of at most"),
+        (FORM, _part("param_x", "1", "\r\nX: " + "x" * 2_000) + END, "has no headers of at most"),
+        (FORM, _part("max_threads", "1") + END, "settings go into the address"),
+        (FORM, _part("param_x", "").replace(b"\r\n--", b"") + b"\xff\r\n" + END, "not valid UTF-8"),
+    ],
+)
+def test_a_form_that_is_not_plain_is_refused(kind: str, body: bytes, told: str) -> None:
+    with pytest.raises(SqlFault, match=told):
+        read_form(kind, body)
+
+
+def test_the_fields_of_a_form_are_bounded_in_number_and_size() -> None:
+    limits = FormLimits(fields=2, field_bytes=3)
+    whole = _part("param_x", "123") + _part("param_y", "123")
+
+    assert read_form(FORM, whole + END, limits) == {"param_x": "123", "param_y": "123"}
+    with pytest.raises(SqlFault, match="more than 2 fields"):
+        read_form(FORM, whole + _part("param_z", "") + END, limits)
+    with pytest.raises(SqlFault, match="param_x has 4 bytes, more than 3"):
+        read_form(FORM, _part("param_x", "1234") + END, limits)
+
+
+@pytest.mark.parametrize("headers", [{}, {"content_encoding": "gzip"}])
+async def test_a_form_is_bounded_before_and_after_it_is_unpacked(headers: dict[str, str]) -> None:
+    body = bytes(LIMITS.form_bytes + 1)
+    sent = gzip.compress(body) if headers else body
+
+    with pytest.raises(SqlFault, match=f"(larger|more) than {LIMITS.form_bytes} bytes"):
+        await read_asked(_request("", sent, content_type=FORM, **headers))
+
+
+@given(st.binary(max_size=200), st.binary(max_size=200))
+def test_no_form_is_answered_otherwise_than_by_a_refusal(head: bytes, value: bytes) -> None:
+    with suppress(SqlFault):
+        read_form(FORM, b"--b\r\n" + head + b"\r\n\r\n" + value + b"\r\n--b--")
+    with suppress(SqlFault):
+        read_form("multipart/form-data;" + head.decode("latin-1"), value)
 
 
 @pytest.mark.parametrize("query_id", ["%E4%B8%AD", "a%0D%0Ax:1", "a+b", "q" * 129])

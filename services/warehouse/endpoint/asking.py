@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 from services.warehouse.endpoint.compression import unpack
+from services.warehouse.endpoint.form import LIMITS, read_form
 from services.warehouse.faults import (
     AUTHENTICATION_FAILED,
     BAD_ARGUMENTS,
@@ -91,29 +92,40 @@ def _basic(header: str) -> Credentials:
 async def read_asked(request: Request) -> Asked:
     """Read the request, its body bounded. Raises `SqlFault`."""
     query = request.query_params
-    if request.headers.get("content-type", "").startswith("multipart/"):
-        raise SqlFault(
-            NOT_IMPLEMENTED, "External tables are not offered: send param_* in the address."
-        )
     if query.get("compress") == "1" or query.get("decompress") == "1":
         raise SqlFault(
             NOT_IMPLEMENTED,
             "ClickHouse's own block compression is not offered: use enable_http_compression=1 and Content-Encoding.",
         )
-    head, body = query.get("query", "").encode(), await _body(request)
+    sql, bound = await _said(request)
     encoding = request.headers.get("accept-encoding", "")
     return Asked(
-        sql=head + b"\n" + body if head and body else head or body,
+        sql=sql,
         query_id=_query_id(query.get("query_id", "")),
         database=query.get("database") or request.headers.get("x-clickhouse-database", ""),
         default_format=query.get("default_format")
         or request.headers.get("x-clickhouse-format", ""),
         accepted_encoding=encoding if query.get("enable_http_compression") == "1" else "",
-        parameters={
-            k.removeprefix("param_"): v for k, v in query.items() if k.startswith("param_")
-        },
+        parameters={k.removeprefix("param_"): v for k, v in bound.items()},
         settings={k: v for k, v in query.items() if _is_setting(k)},
     )
+
+
+async def _said(request: Request) -> tuple[bytes, dict[str, str]]:
+    """The query, and what is bound in it: by the address, and by the body behind it or the form in it."""
+    query = request.query_params
+    said = {k: v for k, v in query.items() if k == "query" or k.startswith("param_")}
+    kind, body = request.headers.get("content-type", ""), b""
+    if kind.lower().startswith("multipart/"):
+        packed = await _body(request, LIMITS.form_bytes, LIMITS.form_bytes)
+        form = await asyncio.to_thread(read_form, kind, packed)
+        if twice := sorted(said.keys() & form.keys()):
+            raise SqlFault(BAD_ARGUMENTS, f"Both the address and the form have {twice[0]}.")
+        said |= form
+    else:
+        body = await _body(request, MAX_BODY_BYTES, MAX_UNPACKED_BYTES)
+    head = said.pop("query", "").encode()
+    return head + b"\n" + body if head and body else head or body, said
 
 
 def _query_id(given: str) -> str:
@@ -128,12 +140,12 @@ def _is_setting(name: str) -> bool:
     return not ours and not name.startswith("param_")
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, limit: int, unpacked_limit: int) -> bytes:
     try:
-        packed = await read_body(request, MAX_BODY_BYTES)
+        packed = await read_body(request, limit)
     except Invalid as fault:
         raise SqlFault(QUERY_IS_TOO_LARGE, fault.message) from fault
     encoding = request.headers.get("content-encoding", "")
     if not encoding:
         return packed
-    return await asyncio.to_thread(unpack, packed, encoding, MAX_UNPACKED_BYTES)
+    return await asyncio.to_thread(unpack, packed, encoding, unpacked_limit)
