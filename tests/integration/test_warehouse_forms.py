@@ -68,10 +68,10 @@ async def test_a_form_passes_the_same_gate(
     tmp_path: Path, fields: dict[str, str], told: bytes
 ) -> None:
     form = aiohttp.FormData(fields, default_to_multipart=True)
-    login = aiohttp.BasicAuth("acme", TENANTS["acme"])
+    login = {"X-ClickHouse-User": "acme", "X-ClickHouse-Key": TENANTS["acme"]}
     async with (
         a_store(tmp_path) as store,
-        aiohttp.ClientSession(auth=login) as session,
+        aiohttp.ClientSession(headers=login) as session,
         session.post(store.url, data=form) as answer,
     ):
         body = await answer.read()
