@@ -17,6 +17,7 @@ from services.placement import Placement, build_apps, build_backbone
 from services.settings import Installation
 from services.tracing import traced, tracing_of
 from shared.arrival import Arrival
+from shared.bodies import Bodies
 from shared.clock import Clock, SystemClock
 from shared.lifecycle import App, Running
 from shared.log.outbox import SqliteOutbox
@@ -104,7 +105,7 @@ class Process:
         installation = self._installation
         arrival = Arrival(installation.header_seconds, installation.body_seconds)
         return Server(
-            http_app(routes, ready, tracing),
+            http_app(routes, ready, tracing, Bodies(installation.body_budget_bytes)),
             drain_seconds=installation.drain_seconds,
             arrival=arrival,
         )

@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from shared.bodies import BUDGET_BYTES
 from shared.errors import Invalid
 from shared.failpoints import Failpoints
 from shared.lifecycle import ClickHouseAddress
@@ -43,6 +44,9 @@ class Installation(ServiceSettings):
     drain_seconds: float = Field(default=30.0, gt=0)
     header_seconds: float = Field(default=10.0, gt=0)  # for a client to send a request's headers
     body_seconds: float = Field(default=60.0, gt=0)  # and then its body
+    body_budget_bytes: int = Field(
+        default=BUDGET_BYTES, ge=1024 * 1024
+    )  # all that one holds at once
     stall_seconds: float = Field(default=5.0, gt=0)  # for the event loop to stand still
     operations_host: str = "127.0.0.1"
     operations_port: int = Field(default=0, ge=0, le=65535)  # of each process: 0 where several live

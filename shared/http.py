@@ -8,6 +8,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from shared.bodies import room_of
 from shared.clock import Clock
 from shared.errors import Conflict, Denied, Invalid, LeewayError, NotFound, Unavailable
 from shared.live import Caller, LiveView
@@ -68,18 +69,23 @@ def require_json(request: Request) -> None:
 
 
 async def read_body(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:
-    """The whole body; raises `Invalid` (413) as soon as it is known to be larger than `limit` bytes."""
+    """The whole body; raises `Invalid` (413) as soon as it is known to be larger than `limit` bytes.
+
+    Raises `Unavailable` where the process has no room for it (`shared/bodies.py`).
+    """
     declared = request.headers.get("content-length", "")
     too_large = Invalid(
         f"The request body is larger than {limit} bytes.", code="body_too_large", status=413
     )
     if declared.isdigit() and int(declared) > limit:
         raise too_large
-    body = bytearray()
+    room, body = room_of(request.scope), bytearray()
+    await room.hold(int(declared) if declared.isdigit() else 0)
     async for chunk in request.stream():
         body += chunk
         if len(body) > limit:
             raise too_large
+        await room.hold(len(body))
     return bytes(body)
 
 

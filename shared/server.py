@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from shared.arrival import Arrival, ArrivalConfig
+from shared.bodies import Bodies, Housed
 from shared.clock import SystemClock
 from shared.errors import Invalid, LeewayError
 from shared.http import error_response, on_client_left, on_leeway_error
@@ -27,9 +28,15 @@ LINGER_SECONDS = 1.0
 
 
 def http_app(
-    routes: Sequence[BaseRoute], ready: Callable[[], bool], tracing: Tracing | None = None
+    routes: Sequence[BaseRoute],
+    ready: Callable[[], bool],
+    tracing: Tracing | None = None,
+    bodies: Bodies | None = None,
 ) -> Starlette:
-    """The routes, with health and readiness, every request counted (and traced), every error in one format."""
+    """The routes, with health and readiness, every request counted (and traced), every error in one format.
+
+    All their bodies share one budget.
+    """
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -44,7 +51,11 @@ def http_app(
     ]
     return Starlette(
         routes=[*own, *routes],
-        middleware=[*traced, Middleware(Measured, clock=SystemClock())],
+        middleware=[
+            *traced,
+            Middleware(Measured, clock=SystemClock()),
+            Middleware(Housed, bodies=bodies or Bodies()),
+        ],
         exception_handlers={
             ClientDisconnect: on_client_left,
             LeewayError: on_leeway_error,

@@ -12,6 +12,7 @@ from services.ingest.otlp import JSON, PROTOBUF
 from services.ingest.settings import Settings
 from services.ingest.stream import Intake
 from shared.batches import batch_response
+from shared.bodies import room_of
 from shared.clock import Clock
 from shared.errors import Invalid, LeewayError
 from shared.http import caller_of, error_response, read_body, require_json
@@ -66,7 +67,8 @@ class Api:
             case "identity" | "":
                 return await read_body(request, self._settings.max_body_bytes)
             case "gzip":
-                return await inflate(request.stream(), self._settings.max_inflated_bytes)
+                hold = room_of(request.scope).hold
+                return await inflate(request.stream(), self._settings.max_inflated_bytes, hold)
             case _:
                 raise Invalid(
                     "The content encoding must be gzip or identity.",

@@ -1,7 +1,7 @@
 """Compressed bodies, inflated piece by piece, so that a small one cannot become a very large one."""
 
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 from shared.errors import Invalid
 
@@ -12,15 +12,18 @@ _PIECE_BYTES = 64 * 1024
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 
-async def inflate(chunks: AsyncIterator[bytes], limit: int) -> bytes:
-    """The content of a gzip stream of one member or several (RFC 1952).
+async def inflate(
+    chunks: AsyncIterator[bytes], limit: int, hold: Callable[[int], Awaitable[None]]
+) -> bytes:
+    """The content of a gzip stream of one member or several (RFC 1952); `hold` is told its size as it grows.
 
     Raises `Invalid`: no gzip, cut short, larger than `limit` bytes or than `MAX_RATIO` times the
     compressed size (413).
     """
     inflater = _Inflater(limit)
     async for chunk in chunks:
-        inflater.feed(chunk)
+        for size in inflater.feed(chunk):
+            await hold(size)
     return inflater.whole()
 
 
@@ -32,7 +35,8 @@ class _Inflater:
         self._member = zlib.decompressobj(_GZIP_WINDOW)
         self._begun = False
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes) -> Iterator[int]:
+        """Inflate a piece, and then tell the size; again and again."""
         self._read += len(chunk)
         if self._read > self._limit:
             raise _too_large(f"The body is larger than {self._limit} bytes.")
@@ -41,6 +45,7 @@ class _Inflater:
                 self._member = zlib.decompressobj(_GZIP_WINDOW)
             self._begun = True
             self._grow(self._piece(chunk))
+            yield len(self._out)
             chunk = self._member.unused_data or self._member.unconsumed_tail
 
     def whole(self) -> bytes:

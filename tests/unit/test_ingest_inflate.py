@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.inflate import inflate
-from shared.errors import Invalid
+from shared.errors import Invalid, Unavailable
 
 
 async def pieces(body: bytes, size: int = 1_000) -> AsyncIterator[bytes]:
@@ -17,16 +17,34 @@ async def pieces(body: bytes, size: int = 1_000) -> AsyncIterator[bytes]:
         yield body[start : start + size]
 
 
+async def no_bound(_: int) -> None:
+    """There is room for any size."""
+
+
 async def test_a_body_in_several_members_is_inflated_whole() -> None:
     body = gzip.compress(b"one ") + gzip.compress(b"") + gzip.compress(b"two")
 
-    assert await inflate(pieces(body, 7), 100) == b"one two"
+    assert await inflate(pieces(body, 7), 100, no_bound) == b"one two"
 
 
 async def test_a_large_body_is_inflated_whole() -> None:
     content = json.dumps(list(range(200_000))).encode()
 
-    assert await inflate(pieces(gzip.compress(content)), 2_000_000) == content
+    assert await inflate(pieces(gzip.compress(content)), 2_000_000, no_bound) == content
+
+
+async def test_room_is_asked_for_piece_by_piece_before_more_is_inflated() -> None:
+    asked: list[int] = []
+
+    async def hold(size: int) -> None:
+        asked.append(size)
+        if size > 100_000:
+            raise Unavailable("No room.")
+
+    with pytest.raises(Unavailable):
+        await inflate(pieces(gzip.compress(b"x" * 10_000_000, 9), 10_000), 2**25, hold)
+
+    assert asked == [64 * 1024, 128 * 1024]
 
 
 @pytest.mark.parametrize(
@@ -42,7 +60,7 @@ async def test_a_large_body_is_inflated_whole() -> None:
 )
 async def test_a_bomb_or_a_stump_is_refused(body: bytes, limit: int, status: int) -> None:
     with pytest.raises(Invalid) as raised:
-        await inflate(pieces(body), limit)
+        await inflate(pieces(body), limit, no_bound)
 
     assert raised.value.status == status
 
@@ -50,7 +68,7 @@ async def test_a_bomb_or_a_stump_is_refused(body: bytes, limit: int, status: int
 @given(st.binary(max_size=200))
 async def test_any_bytes_inflate_or_are_invalid(body: bytes) -> None:
     try:
-        content = await inflate(pieces(body, 13), 1_000)
+        content = await inflate(pieces(body, 13), 1_000, no_bound)
     except Invalid:
         return
     assert len(content) <= 1_000
