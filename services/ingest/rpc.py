@@ -73,11 +73,11 @@ def services_of(intake: Intake, live: LiveView, clock: Clock) -> Mapping[str, Re
 
 
 def door_of(settings: Settings, tls: TlsFiles | None) -> Door:
-    """The door to applications: they show API keys, and with `tls` see our certificate."""
+    """The door to applications: they show API keys, and with `tls` see our certificate, unless a proxy shows its own."""
     return Door(
         host=settings.grpc_host,
         port=settings.grpc_port,
-        tls=tls,
+        tls=tls if settings.grpc_tls else None,
         between_services=False,
         max_message_bytes=settings.max_inflated_bytes,
         max_call_seconds=settings.grpc_call_seconds,

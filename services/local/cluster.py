@@ -66,7 +66,10 @@ def members(
         "OPENBLAS_NUM_THREADS": "1",
     }
     own: Mapping[str, Mapping[str, str]] = {
-        EDGE: {"LEEWAY_INGEST_GRPC_PORT": str(installation.otlp_port)},
+        EDGE: {
+            "LEEWAY_INGEST_GRPC_PORT": str(installation.otlp_port),
+            "LEEWAY_INGEST_GRPC_TLS": "false",  # as embedded: applications call it on loopback
+        },
         REGISTRY: {"LEEWAY_REGISTRY_GRPC_PORT": str(grpc_port), "LEEWAY_PORT": "0"},
         WAREHOUSE: {"LEEWAY_WAREHOUSE_LISTEN_FD": str(ports.sql.fileno())},
     }

@@ -31,6 +31,7 @@ from tests.builders import NOW
 from tests.doors import TOKEN, a_live_view
 from tests.exports import CHAT, a_span, an_export
 from tests.fakes import FakeOutbox
+from tests.rpc import certificates
 
 KEY = (("x-api-key", TOKEN),)
 
@@ -112,6 +113,13 @@ async def test_a_compressed_bomb_is_refused_before_it_is_read() -> None:
 
     assert raised.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
     assert outbox.facts == []
+
+
+async def test_behind_a_proxy_that_ends_tls_the_door_is_plain(tmp_path: Path) -> None:
+    (files,) = certificates(tmp_path, "edge")
+
+    assert door_of(Settings(), files).tls == files
+    assert door_of(Settings(grpc_tls=False), files).tls is None
 
 
 async def test_the_example_of_the_docs_records_an_interaction(tmp_path: Path) -> None:
