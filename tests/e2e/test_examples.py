@@ -1,10 +1,11 @@
-"""The examples, and the SDK's README, do what they say: each is run as its reader runs it, against one installation."""
+"""The examples, and the SDK's README, do what they say in both modes: each is run as its reader runs it."""
 
 import asyncio
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Mapping
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,12 +16,14 @@ import pytest
 import pytest_asyncio
 
 from shared.config.loader import load_config
+from tests.chaos.line import free_port
 from tests.stack import Stack, a_stack
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 SDK = ROOT / "sdk" / "python"
 TIMEOUT_SECONDS = 180
+MODES = {"embedded": (), "cluster": ("--cluster",)}
 # Worked out from the examples' own seeds, without Leeway.
 READMISSIONS = """\
 2025-01: 41 discharged, 12 readmitted, precision 1.00, recall 0.50
@@ -44,9 +47,28 @@ FRAUD = """\
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
+@pytest.fixture(scope="module")
+def otlp_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module", params=MODES)
+def mode(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def folder(mode: str) -> Iterator[Path]:
+    """A folder that a cluster's PostgreSQL may enter too, where the tests run as root."""
+    with tempfile.TemporaryDirectory(prefix=f"leeway-{mode}-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    async with a_stack(tmp_path_factory.mktemp("examples")) as running:
+async def stack(folder: Path, mode: str, otlp_port: int) -> AsyncIterator[Stack]:
+    """One installation of each mode, for every example."""
+    async with a_stack(folder, *MODES[mode], LEEWAY_OTLP_PORT=str(otlp_port)) as running:
         yield running
 
 
@@ -206,6 +228,25 @@ async def test_an_opentelemetry_application_is_recorded_as_it_is(stack: Stack) -
         "output_tokens": 3,
         "pricing_status": "priced",
     }
+
+
+async def test_the_grpc_example_of_the_docs_is_recorded(
+    stack: Stack, otlp_port: int, tmp_path: Path
+) -> None:
+    text = (ROOT / "docs" / "grpc.md").read_text(encoding="utf-8")
+    program = tmp_path / "record.py"
+    program.write_text(text.partition("```python\n")[2].partition("```")[0], encoding="utf-8")
+    told = {"LEEWAY_GRPC": f"127.0.0.1:{otlp_port}", "PYTHONPATH": str(ROOT / "protos" / "gen")}
+
+    printed = await run(str(program), env={**environment(stack), **told})
+
+    [row] = await found(
+        stack,
+        "SELECT session_id, output_text, input_tokens FROM calls_v1 WHERE interaction_id = {id:String}",
+        1,
+        id=printed.strip(),
+    )
+    assert row == {"session_id": "session-1", "output_text": "Four.", "input_tokens": 7}
 
 
 async def test_an_analysts_questions_are_answered(stack: Stack) -> None:
