@@ -1,33 +1,34 @@
 """`python -m services NAME`: one process of a cluster by its name, or what the supervisor puts together."""
 
 import argparse
+import json
+import os
 import socket
+import sys
 from collections.abc import Callable
+from functools import partial
 
 from services.placement import CLUSTER, SERVICES, Placement, settings_kinds
 from services.process import main
 from services.refusals import in_plain_words
 from services.settings import Installation
-from shared.settings import check_settings
+from shared.clock import SystemClock
+from shared.config.loader import load_config
+from shared.settings import check_settings, effective
 
 
 def alone(service: str) -> None:
     """Run one service as a process of its own: what `python -m services.<name>` does."""
-    run(lambda installation: Placement(_producer(installation, service), (service,)))
+    given = _parser(f"python -m services.{service}").parse_args()
+    run(
+        lambda installation: Placement(_producer(installation, service), (service,)),
+        check=given.check,
+    )
 
 
-def run(placed: Callable[[Installation], Placement]) -> None:
-    """Run what is placed; wrong settings end it at once, each in a sentence."""
-    with in_plain_words():
-        installation = Installation()
-        placement = placed(installation)
-        check_settings(settings_kinds(placement.services))
-    main(placement, installation)
-
-
-def placement(installation: Installation) -> Placement:
-    """What this process is, from its command line."""
-    parser = argparse.ArgumentParser(prog="python -m services", description=__doc__)
+def several() -> None:
+    """Run what the command line puts together: what `python -m services` does."""
+    parser = _parser("python -m services")
     parser.add_argument("name", help=f"one of {', '.join(CLUSTER)}, or any with --services")
     parser.add_argument("--services", help="the services in it, with commas")
     parser.add_argument("--listen-fd", type=int)
@@ -35,6 +36,42 @@ def placement(installation: Installation) -> Placement:
     parser.add_argument("--lifeline-fd", type=int)
     parser.add_argument("--sql-port", type=int, default=8123)
     given = parser.parse_args()
+    run(partial(_placement, parser, given), check=given.check)
+
+
+def run(placed: Callable[[Installation], Placement], *, check: bool) -> None:
+    """Run what is placed, or only check it; what is wrong with it ends it at once, each in a sentence."""
+    with in_plain_words():
+        installation = Installation()
+        placement = placed(installation)
+        kinds = settings_kinds(placement.services)
+        check_settings(kinds)
+        if check:
+            _check(installation)
+            told = effective([installation, *(kind() for kind in kinds)])
+            sys.stdout.write(f"{json.dumps(told, indent=2)}\n")
+            return
+    main(placement, installation)
+
+
+def _check(installation: Installation) -> None:
+    """Read the files that the settings name. Raises `Invalid`."""
+    load_config(installation.config_path, os.environ)
+    if installation.tls is not None:
+        installation.tls.read(SystemClock().now())
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program, description=__doc__)
+    parser.add_argument(
+        "--check", action="store_true", help="validate, print the settings, and exit"
+    )
+    return parser
+
+
+def _placement(
+    parser: argparse.ArgumentParser, given: argparse.Namespace, installation: Installation
+) -> Placement:
     services = tuple(given.services.split(",")) if given.services else CLUSTER.get(given.name, ())
     if not services or not set(SERVICES).issuperset(services):
         parser.error(f"there is no such process or service: {given.services or given.name}")
@@ -54,4 +91,4 @@ def _producer(installation: Installation, process: str) -> str:
 
 
 if __name__ == "__main__":
-    run(placement)
+    several()
