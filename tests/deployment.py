@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from shared.settings import ServiceSettings
 
 ROOT = Path(__file__).parents[1]
 INFRA = ROOT / "infra"
+DOCKERFILE = INFRA / "docker" / "Dockerfile"
 
 Document = dict[str, Any]  # a YAML or JSON file's own shape
 
@@ -50,3 +52,24 @@ def setting_names() -> frozenset[str]:
         for each in classes
         for field in each.model_fields
     )
+
+
+def image_instructions() -> list[tuple[str, str]]:
+    """The Dockerfile's instructions: the word, and the rest in one line."""
+    text = re.sub(r"^#.*\n", "", DOCKERFILE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    lines = re.sub(r"\\\n", " ", text).splitlines()
+    pairs = (line.partition(" ") for line in lines if line.strip())
+    return [(word, " ".join(rest.split())) for word, _, rest in pairs]
+
+
+def image_last_stage() -> list[tuple[str, str]]:
+    """Those of the image that is kept."""
+    found = image_instructions()
+    start = max(n for n, (word, _) in enumerate(found) if word == "FROM")
+    return found[start:]
+
+
+def image_environment() -> dict[str, str]:
+    """What every process of the image is told, unless its container tells it otherwise."""
+    pairs = (rest for word, rest in image_last_stage() if word == "ENV")
+    return dict(pair.split("=", 1) for rest in pairs for pair in rest.split(" "))

@@ -9,18 +9,19 @@ from check_jsonschema.builtin_schemas import get_builtin_schema  # type: ignore[
 
 from services.settings import Installation
 from shared.config.loader import load_config
-from tests.deployment import INFRA, PROCESSES, ROOT, Document, documents, setting_names
+from tests.compose import compose as the_file
+from tests.deployment import INFRA, PROCESSES, ROOT, Document, setting_names
 
 STORES = {"kafka", "clickhouse", "postgres"}
 WATCHERS = {"prometheus", "grafana"}
-OURS = {*PROCESSES, "prepare"}
+ONCE = {"certificates", "prepare"}
+OURS = {*PROCESSES, *ONCE}
 _VARIABLE = re.compile(r"\$\{(\w+)(:[?-])?")
 
 
 @pytest.fixture(scope="module")
 def compose() -> Document:
-    [document] = documents(ROOT / "docker-compose.yml")
-    return document
+    return the_file()
 
 
 def _seconds(duration: str) -> int:
@@ -35,8 +36,8 @@ def test_it_is_what_the_specification_says(compose: Document) -> None:
 
 def test_it_starts_every_process_the_stores_and_the_watchers(compose: Document) -> None:
     assert set(compose["services"]) == OURS | STORES | WATCHERS
-    assert {name: compose["services"][name]["command"] for name in OURS} == {
-        name: [name] for name in OURS
+    assert {name: compose["services"][name]["command"] for name in PROCESSES} == {
+        name: [name] for name in PROCESSES
     }
 
 
@@ -63,9 +64,22 @@ def test_every_setting_that_our_processes_are_given_exists(compose: Document) ->
 
 
 def test_a_process_has_a_host_name_and_a_volume_of_its_own(compose: Document) -> None:
-    places = [(compose["services"][n]["hostname"], compose["services"][n]["volumes"]) for n in OURS]
+    for name in OURS:
+        service = compose["services"][name]
+        [own, *others] = service["volumes"]
+        assert service["hostname"] == name
+        assert own == (f"{name}:/certificates" if name == "certificates" else f"{name}:/data")
+        assert others == (["certificates:/certificates:ro"] if name in PROCESSES else [])
 
-    assert sorted(places) == sorted((name, [f"{name}:/data"]) for name in OURS)
+
+def test_a_process_shows_a_certificate_of_its_own_name(compose: Document) -> None:
+    for name in PROCESSES:
+        given = compose["services"][name]["environment"]
+        assert {n: v for n, v in given.items() if n.startswith("LEEWAY_TLS_")} == {
+            "LEEWAY_TLS_CA": "/certificates/ca.crt",
+            "LEEWAY_TLS_CERT": f"/certificates/{name}.crt",
+            "LEEWAY_TLS_KEY": f"/certificates/{name}.key",
+        }
 
 
 def test_every_volume_is_declared_and_used(compose: Document) -> None:
@@ -86,7 +100,7 @@ def test_every_process_waits_for_prepare_and_prepare_for_the_stores(compose: Doc
     for name in PROCESSES:
         waits = compose["services"][name]["depends_on"]
         assert waits == {"prepare": {"condition": "service_completed_successfully"}}
-    assert set(compose["services"]["prepare"]["depends_on"]) == STORES
+    assert set(compose["services"]["prepare"]["depends_on"]) == {"certificates", *STORES}
     assert all("healthcheck" in compose["services"][name] for name in STORES)
 
 

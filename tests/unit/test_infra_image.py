@@ -7,28 +7,15 @@ from pathlib import Path
 
 from services.warehouse.settings import Settings as WarehouseSettings
 from shared.database import MIGRATIONS
-from tests.deployment import INFRA, ROOT, setting_names
-
-DOCKERFILE = INFRA / "docker" / "Dockerfile"
-
-
-def _instructions() -> list[tuple[str, str]]:
-    """The Dockerfile's instructions: the word, and the rest in one line."""
-    text = re.sub(r"^#.*\n", "", DOCKERFILE.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    lines = re.sub(r"\\\n", " ", text).splitlines()
-    pairs = (line.partition(" ") for line in lines if line.strip())
-    return [(word, " ".join(rest.split())) for word, _, rest in pairs]
-
-
-def _last_stage() -> list[tuple[str, str]]:
-    found = _instructions()
-    start = max(n for n, (word, _) in enumerate(found) if word == "FROM")
-    return found[start:]
-
-
-def _environment() -> dict[str, str]:
-    pairs = (rest for word, rest in _last_stage() if word == "ENV")
-    return dict(pair.split("=", 1) for rest in pairs for pair in rest.split(" "))
+from tests.deployment import (
+    DOCKERFILE,
+    INFRA,
+    ROOT,
+    image_environment,
+    image_instructions,
+    image_last_stage,
+    setting_names,
+)
 
 
 def _sent() -> Iterator[str]:
@@ -51,33 +38,33 @@ def _matches(pattern: str, path: str) -> bool:
 
 
 def test_both_stages_are_one_slim_python() -> None:
-    stages = [rest for word, rest in _instructions() if word == "FROM"]
+    stages = [rest for word, rest in image_instructions() if word == "FROM"]
 
     assert stages == ["python:3.11-slim-bookworm AS build", "python:3.11-slim-bookworm"]
 
 
 def test_what_it_installs_is_locked_with_hashes() -> None:
-    installs = re.findall(r"pip install[^&]*", " ".join(rest for _, rest in _instructions()))
+    installs = re.findall(r"pip install[^&]*", " ".join(rest for _, rest in image_instructions()))
 
     assert len(installs) == 2
     assert all("--require-hashes -r requirements" in install for install in installs)
 
 
 def test_it_runs_as_a_user_that_is_not_root() -> None:
-    users = [rest for word, rest in _last_stage() if word == "USER"]
+    users = [rest for word, rest in image_last_stage() if word == "USER"]
 
     assert users == ["10001:10001"]
 
 
 def test_the_last_stage_has_no_tool_that_installs() -> None:
-    taken = [rest for word, rest in _last_stage() if word == "COPY"]
+    taken = [rest for word, rest in image_last_stage() if word == "COPY"]
 
     assert taken == ["--from=build /venv /venv", "--from=build /leeway /leeway"]
     assert "python -m venv --without-pip /venv" in DOCKERFILE.read_text(encoding="utf-8")
 
 
 def test_everything_it_copies_is_there() -> None:
-    copies = [rest.split() for word, rest in _instructions() if word == "COPY"]
+    copies = [rest.split() for word, rest in image_instructions() if word == "COPY"]
     sources = [source for words in copies if "--from" not in words[0] for source in words[:-1]]
 
     assert [source for source in sources if not (ROOT / source).exists()] == []
@@ -98,20 +85,20 @@ def test_it_holds_the_migrations_and_no_other_file_of_infra() -> None:
 
 
 def test_the_settings_that_it_fixes_exist() -> None:
-    fixed = {name for name in _environment() if name.startswith("LEEWAY_")}
+    fixed = {name for name in image_environment() if name.startswith("LEEWAY_")}
 
     assert fixed - setting_names() == set()
 
 
 def test_its_health_is_asked_where_operations_answer() -> None:
-    [health] = [rest for word, rest in _last_stage() if word == "HEALTHCHECK"]
-    port = _environment()["LEEWAY_OPERATIONS_PORT"]
+    [health] = [rest for word, rest in image_last_stage() if word == "HEALTHCHECK"]
+    port = image_environment()["LEEWAY_OPERATIONS_PORT"]
 
     assert f"http://127.0.0.1:{port}/readyz" in health
     assert f"EXPOSE 8080 {port}" in DOCKERFILE.read_text(encoding="utf-8")
 
 
 def test_signals_reach_the_process_itself() -> None:
-    [entry] = [rest for word, rest in _last_stage() if word == "ENTRYPOINT"]
+    [entry] = [rest for word, rest in image_last_stage() if word == "ENTRYPOINT"]
 
     assert json.loads(entry) == ["python", "-m", "services"]
