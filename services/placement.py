@@ -13,19 +13,20 @@ from shared.settings import ServiceSettings
 
 EMBEDDED: dict[str, tuple[str, ...]] = {
     "edge": ("serving", "ingest", "feedback", "registry"),
-    "core": ("warehouse", "billing", "drift", "evaluation", "alerting"),
+    "core": ("billing", "drift", "evaluation", "alerting"),
+    "warehouse": ("warehouse",),
 }
+
+GROUPS = (*EMBEDDED["warehouse"], *EMBEDDED["core"])
+"""The groups that must pass a record before it may be trimmed."""
 
 CLUSTER: dict[str, tuple[str, ...]] = {
     "edge": ("serving", "ingest", "feedback"),
     "registry": ("registry",),
-    **{name: (name,) for name in EMBEDDED["core"]},
+    **{name: (name,) for name in GROUPS},
 }
 
-GROUPS = EMBEDDED["core"]
-"""The groups that must pass a record before it may be trimmed."""
-
-SERVICES = (*EMBEDDED["edge"], *EMBEDDED["core"])
+SERVICES = (*EMBEDDED["edge"], *GROUPS)
 
 
 @dataclass(frozen=True, slots=True)

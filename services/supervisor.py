@@ -120,18 +120,16 @@ class Child:
 
 
 def children(installation: Installation, ports: Ports) -> list[Child]:
-    """The processes of the embedded mode: `core`, then the edge workers that share one port."""
-    core = Child(
-        "core",
-        EMBEDDED["core"],
-        None,
-        {
-            "LEEWAY_WAREHOUSE_LISTEN_FD": str(ports.sql.fileno()),
-            "OPENBLAS_NUM_THREADS": "1",  # small matrices: more threads only wait for each other
-            "LEEWAY_NICE": "5",  # whoever waits for an answer comes first
-        },
-        generation=1,
-    )
+    """The processes of the embedded mode: the store, what analyses, and the edge workers that share one port.
+
+    They end in the opposite order: what one tells last is still stored.
+    """
+    nice = {"LEEWAY_NICE": "5"}  # whoever waits for an answer comes first
+    sql = {"LEEWAY_WAREHOUSE_LISTEN_FD": str(ports.sql.fileno())}
+    warehouse = Child("warehouse", EMBEDDED["warehouse"], None, {**nice, **sql}, generation=2)
+    # Small matrices: more threads only wait for each other.
+    analysis = {**nice, "OPENBLAS_NUM_THREADS": "1"}
+    core = Child("core", EMBEDDED["core"], None, analysis, generation=1)
     edges = [
         Child(
             f"edge-{n}",
@@ -142,7 +140,7 @@ def children(installation: Installation, ports: Ports) -> list[Child]:
         )
         for n in range(installation.edge_workers)
     ]
-    return [core, *edges]
+    return [warehouse, core, *edges]
 
 
 class Supervisor:

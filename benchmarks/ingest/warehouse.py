@@ -45,12 +45,12 @@ class Warehouse:
 
 @asynccontextmanager
 async def a_warehouse(data: Path) -> AsyncIterator[Warehouse]:
-    """The process `core` with the warehouse alone in it, as the supervisor starts it."""
+    """The process `warehouse`, as the supervisor starts it."""
     listener = socket.create_server(("127.0.0.1", 0))
     ready, told = os.pipe()
     port = listener.getsockname()[1]
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "services", "core", "--services", "warehouse"),
+        *(sys.executable, "-m", "services", "warehouse", "--services", "warehouse"),
         *("--ready-fd", str(told), "--sql-port", str(port)),
         pass_fds=(told, listener.fileno()),
         env={

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-EMBEDDED = ("core", "edge")
+EMBEDDED = ("core", "edge", "warehouse")
 CLUSTER = ("warehouse", "billing", "edge")
 LOOK_SECONDS = 0.02
 

@@ -1,4 +1,4 @@
-"""Accepted means stored: `edge` and `core` are killed again and again while calls come in."""
+"""Accepted means stored: `edge`, `core` and `warehouse` are killed again and again while calls come in."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ async def test_no_accepted_call_is_lost_or_doubled_by_kills(tmp_path: Path) -> N
 
     found = report(outcome)
 
-    assert found["kills"] == {"edge": KILLS, "core": KILLS}
+    assert found["kills"] == {"edge": KILLS, "core": KILLS, "warehouse": KILLS}
     assert found["accepted"] == found["stored"] == found["calls"]
     assert (found["lost"], found["doubled"], found["wrong"], found["refused"]) == (0, 0, 0, {})
     assert found["accounting"] is True

@@ -83,7 +83,7 @@ async def test_an_interrupted_demo_leaves_nothing_behind(tmp_path: Path, number:
 def installed_pids(folder: Path) -> list[int]:
     """The processes of the demo's installation."""
     ready = json.loads(next(folder.glob("leeway-demo-*/ready.json")).read_bytes())
-    assert set(ready["pids"]) == {"supervisor", "core", "edge-0"}
+    assert set(ready["pids"]) == {"supervisor", "warehouse", "core", "edge-0"}
     return list(ready["pids"].values())
 
 

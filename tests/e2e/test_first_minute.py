@@ -105,7 +105,7 @@ async def test_a_call_is_recorded_priced_and_queryable(
 
 @pytest.mark.parametrize(
     ("words", "killed"),
-    [((), ("core", "edge-0")), (("--cluster",), ("warehouse", "billing", "edge"))],
+    [((), ("core", "edge-0", "warehouse")), (("--cluster",), ("warehouse", "billing", "edge"))],
     ids=["embedded", "cluster"],
 )
 async def test_a_killed_process_comes_back_and_nothing_accepted_is_lost(

@@ -24,10 +24,10 @@ async def test_the_numbers_of_every_worker_add_up(tmp_path: Path) -> None:
 
         counted = {process: await requests_of(target) for process, target in targets.items()}
 
-    assert sorted(counted) == ["core", "edge-0", "edge-1"]
+    assert sorted(counted) == ["core", "edge-0", "edge-1", "warehouse"]
     edges = counted["edge-0"].get("/v1/models", 0) + counted["edge-1"].get("/v1/models", 0)
     assert edges == ASKED
-    assert counted["core"]["/"] >= 1
+    assert counted["warehouse"]["/"] >= 1
 
 
 async def ask_sql(stack: Stack) -> None:

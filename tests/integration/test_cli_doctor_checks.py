@@ -157,14 +157,16 @@ async def test_a_postgresql_that_does_not_answer_is_told(
 
 async def test_a_process_that_is_not_ready_and_one_that_was_killed_are_told(tmp_path: Path) -> None:
     folder = tmp_path / "operations"
-    gone = [{"targets": ["127.0.0.1:1"], "labels": {"process": "core"}}]
     async with an_edge(folder, ready=False):
-        (folder / "core.json").write_text(json.dumps(gone))
+        for name in ("core", "warehouse"):
+            gone = [{"targets": ["127.0.0.1:1"], "labels": {"process": name}}]
+            (folder / f"{name}.json").write_text(json.dumps(gone))
         told = (await found(processes(a_place(tmp_path))))["processes"]
 
     assert told == [
         fail("processes", "core does not answer on 127.0.0.1:1: was it killed?"),
         fail("processes", "edge-0 is not ready: its log says what it waits for."),
+        fail("processes", "warehouse does not answer on 127.0.0.1:1: was it killed?"),
     ]
 
 
@@ -173,7 +175,7 @@ async def test_who_does_not_run_is_told(tmp_path: Path) -> None:
         told = (await found(processes(a_place(tmp_path))))["processes"]
 
     assert told == [
-        fail("processes", "Not running here: core. `leeway up` starts all."),
+        fail("processes", "Not running here: core, warehouse. `leeway up` starts all."),
         ok("processes", "edge-0 is ready."),
     ]
 
