@@ -1,5 +1,6 @@
 """Identifiers: UUIDv7 (RFC 9562), ordered by time, strictly increasing within a process."""
 
+import hashlib
 import os
 import threading
 import time
@@ -33,8 +34,18 @@ def new_id() -> str:
 
 
 def derived_id(*parts: str) -> str:
-    """The same UUID (version 5) for the same parts: the id of an effect that may be made twice."""
-    return str(uuid.uuid5(_NAMESPACE, "\x1f".join(parts)))
+    """The same UUID (version 5, RFC 9562) for the same parts: the id of an effect that may be made twice.
+
+    >>> derived_id("usage", "acme") == str(uuid.uuid5(_NAMESPACE, "usage\\x1facme"))
+    True
+    """
+    # As `uuid.uuid5` makes it, in a third of the time: every effect asks for one.
+    name = _NAMESPACE.bytes + "\x1f".join(parts).encode()
+    digest = bytearray(hashlib.sha1(name, usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def is_uuid(text: str) -> bool:

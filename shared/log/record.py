@@ -3,10 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Protocol
 
 from shared.errors import LeewayError
 from shared.topics import Topic
+
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Moved(LeewayError):
@@ -35,6 +38,8 @@ class Fact:
     @property
     def headers(self) -> Mapping[str, str]:
         """What its record says beside it."""
+        if not (self.only_for or self.traceparent):
+            return _NO_HEADERS  # as almost always
         named = {ONLY_FOR: self.only_for, TRACEPARENT: self.traceparent}
         return {name: value for name, value in named.items() if value}
 
