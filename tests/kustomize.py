@@ -46,6 +46,11 @@ def build(folder: Path) -> list[Document]:
     return found
 
 
+def of_kind(resources: Iterable[Document], kind: str) -> dict[str, Document]:
+    """The resources of a kind, by name."""
+    return {r["metadata"]["name"]: r for r in resources if r["kind"] == kind}
+
+
 def pod_of(resource: Document) -> Document | None:
     """The pod's specification within a workload."""
     template = resource.get("spec", {}).get("template")

@@ -10,7 +10,7 @@ import pytest
 from services.settings import Installation
 from shared.topics import ALL
 from tests.deployment import INFRA, PROCESSES, Document, documents, setting_names
-from tests.kustomize import build, pod_of
+from tests.kustomize import build, of_kind, pod_of
 
 K8S = INFRA / "k8s"
 OVERLAYS = ("small", "production")
@@ -30,10 +30,6 @@ def production() -> list[Document]:
 @pytest.fixture(scope="module")
 def small() -> list[Document]:
     return build(K8S / "overlays" / "small")
-
-
-def _of(resources: list[Document], kind: str) -> dict[str, Document]:
-    return {r["metadata"]["name"]: r for r in resources if r["kind"] == kind}
 
 
 def _workloads(resources: list[Document]) -> list[Document]:
@@ -103,11 +99,11 @@ def test_no_resource_is_there_twice(resources: list[Document]) -> None:
 def test_every_process_is_a_stateful_set_with_a_volume_that_outlives_it(
     resources: list[Document],
 ) -> None:
-    sets = _of(resources, "StatefulSet")
+    sets = of_kind(resources, "StatefulSet")
     kept = {"whenDeleted": "Retain", "whenScaled": "Retain"}
 
     assert set(PROCESSES) <= set(sets)
-    assert not _of(resources, "Deployment")
+    assert not of_kind(resources, "Deployment")
     for name in PROCESSES:
         spec = sets[name]["spec"]
         assert spec["template"]["spec"]["containers"][0]["args"] == [name]
@@ -143,7 +139,7 @@ def test_every_pod_says_what_it_needs(resources: list[Document]) -> None:
 
 def test_health_is_asked_on_the_operations_port(resources: list[Document]) -> None:
     paths = {"startupProbe": "/healthz", "readinessProbe": "/readyz", "livenessProbe": "/healthz"}
-    sets = _of(resources, "StatefulSet")
+    sets = of_kind(resources, "StatefulSet")
 
     for name in PROCESSES:
         [container] = sets[name]["spec"]["template"]["spec"]["containers"]
@@ -152,7 +148,7 @@ def test_health_is_asked_on_the_operations_port(resources: list[Document]) -> No
 
 
 def test_a_pod_has_longer_to_end_than_it_drains(resources: list[Document]) -> None:
-    sets = _of(resources, "StatefulSet")
+    sets = of_kind(resources, "StatefulSet")
     drain = Installation().drain_seconds
 
     for name in PROCESSES:
@@ -168,7 +164,7 @@ def test_selectors_match_the_labels_of_their_pods(resources: list[Document]) -> 
 
 
 def test_every_service_leads_to_ports_of_the_one_set_it_selects(resources: list[Document]) -> None:
-    for service in _of(resources, "Service").values():
+    for service in of_kind(resources, "Service").values():
         [workload] = _selected({"matchLabels": service["spec"]["selector"]}, resources)
         for port in service["spec"]["ports"]:
             assert port["targetPort"] in _ports(workload)
@@ -176,14 +172,14 @@ def test_every_service_leads_to_ports_of_the_one_set_it_selects(resources: list[
 
 
 def test_every_stateful_set_has_its_headless_service(resources: list[Document]) -> None:
-    services = _of(resources, "Service")
+    services = of_kind(resources, "Service")
 
-    for workload in _of(resources, "StatefulSet").values():
+    for workload in of_kind(resources, "StatefulSet").values():
         assert services[workload["spec"]["serviceName"]]["spec"]["clusterIP"] == "None"
 
 
 def test_every_process_has_a_disruption_budget(resources: list[Document]) -> None:
-    budgets = _of(resources, "PodDisruptionBudget")
+    budgets = of_kind(resources, "PodDisruptionBudget")
 
     assert set(budgets) == set(PROCESSES)
     for name, budget in budgets.items():
@@ -192,8 +188,8 @@ def test_every_process_has_a_disruption_budget(resources: list[Document]) -> Non
 
 
 def test_what_scales_has_no_count_of_its_own(production: list[Document]) -> None:
-    sets = _of(production, "StatefulSet")
-    scalers = _of(production, "HorizontalPodAutoscaler")
+    sets = of_kind(production, "StatefulSet")
+    scalers = of_kind(production, "HorizontalPodAutoscaler")
     counts = {name: sets[name]["spec"].get("replicas", 1) for name in PROCESSES}
 
     assert set(scalers) == set(SCALED)
@@ -207,7 +203,7 @@ def test_what_scales_has_no_count_of_its_own(production: list[Document]) -> None
 
 
 def test_no_group_has_more_members_than_there_are_partitions(production: list[Document]) -> None:
-    scalers = _of(production, "HorizontalPodAutoscaler")
+    scalers = of_kind(production, "HorizontalPodAutoscaler")
     partitions = {topic.partitions for topic in ALL if not topic.compacted}
 
     for name in set(SCALED) - {"edge"}:
@@ -217,14 +213,14 @@ def test_no_group_has_more_members_than_there_are_partitions(production: list[Do
 
 
 def test_a_trial_has_one_of_each_and_scales_nothing(small: list[Document]) -> None:
-    assert not _of(small, "HorizontalPodAutoscaler")
-    assert all("replicas" not in w["spec"] for w in _of(small, "StatefulSet").values())
+    assert not of_kind(small, "HorizontalPodAutoscaler")
+    assert all("replicas" not in w["spec"] for w in of_kind(small, "StatefulSet").values())
 
 
 def test_every_network_policy_selects_something_and_its_ports_exist(
     resources: list[Document],
 ) -> None:
-    for policy in _of(resources, "NetworkPolicy").values():
+    for policy in of_kind(resources, "NetworkPolicy").values():
         chosen = _selected(policy["spec"]["podSelector"], resources)
         assert chosen
         for rule in policy["spec"].get("ingress", []):
@@ -233,16 +229,16 @@ def test_every_network_policy_selects_something_and_its_ports_exist(
 
 
 def test_nothing_is_open_but_what_a_policy_opens(resources: list[Document]) -> None:
-    deny = _of(resources, "NetworkPolicy")["deny-all"]["spec"]
+    deny = of_kind(resources, "NetworkPolicy")["deny-all"]["spec"]
 
     assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
 
 def test_processes_reach_each_other_and_the_stores_as_drawn(small: list[Document]) -> None:
     assert _edges(small) == {
-        ("edge", "registry", 50051),
+        *((name, "registry", 50051) for name in set(PROCESSES) - {"registry"}),
         *((name, "kafka", 9092) for name in (*PROCESSES, "prepare")),
-        *((name, "clickhouse", 8123) for name in ("prepare", "warehouse")),
+        *((name, "clickhouse", 8123) for name in ("drift", "prepare", "warehouse")),
         *((name, "postgres", 5432) for name in ("alerting", "prepare", "registry")),
         ("kafka", "kafka", 0),
     }
@@ -257,8 +253,8 @@ def test_what_one_side_may_send_the_other_may_receive(small: list[Document]) -> 
 
 
 def test_only_the_doors_and_alerting_reach_the_internet(resources: list[Document]) -> None:
-    [rule] = _of(resources, "NetworkPolicy")["internet"]["spec"]["egress"]
-    selector = _of(resources, "NetworkPolicy")["internet"]["spec"]["podSelector"]
+    [rule] = of_kind(resources, "NetworkPolicy")["internet"]["spec"]["egress"]
+    selector = of_kind(resources, "NetworkPolicy")["internet"]["spec"]["podSelector"]
 
     assert {w["metadata"]["name"] for w in _selected(selector, resources)} == {"edge", "alerting"}
     assert rule["ports"] == [{"port": 443}]
@@ -269,7 +265,7 @@ def _edges(resources: list[Document]) -> set[tuple[str, str, int]]:
     """Who may send to whom at which port (0: any), by the policies of egress between pods."""
     return {
         (source["metadata"]["name"], target["metadata"]["name"], port["port"])
-        for policy in _of(resources, "NetworkPolicy").values()
+        for policy in of_kind(resources, "NetworkPolicy").values()
         for rule in policy["spec"].get("egress", [])
         for peer in rule["to"]
         if "podSelector" in peer and "namespaceSelector" not in peer
@@ -282,7 +278,7 @@ def _edges(resources: list[Document]) -> set[tuple[str, str, int]]:
 def _admits(resources: list[Document], target: Document, source: dict[str, str], port: int) -> bool:
     return any(
         _selects(peer.get("podSelector", {"matchLabels": {"no": "pod"}}), source)
-        for policy in _of(resources, "NetworkPolicy").values()
+        for policy in of_kind(resources, "NetworkPolicy").values()
         if _selects(policy["spec"]["podSelector"], _labels(target))
         for rule in policy["spec"].get("ingress", [])
         if port
@@ -307,7 +303,7 @@ def test_one_image_runs_every_process_and_no_tag_moves(resources: list[Document]
 
 
 def test_every_setting_that_a_pod_is_given_exists(resources: list[Document]) -> None:
-    environment = set(_of(resources, "ConfigMap")["environment"]["data"])
+    environment = set(of_kind(resources, "ConfigMap")["environment"]["data"])
     own = {
         variable["name"]
         for pod in _ours(resources).values()
@@ -322,8 +318,8 @@ def test_every_secret_and_config_map_that_is_named_is_there(resources: list[Docu
     secrets = {
         s["metadata"]["name"]: s["stringData"] for s in documents(K8S / "secrets.example.yaml")
     }
-    by_hand = {"edge-tls", "registry-tls"}
-    maps = _of(resources, "ConfigMap")
+    by_hand = {f"{name}-tls" for name in PROCESSES}
+    maps = of_kind(resources, "ConfigMap")
 
     for workload in _workloads(resources):
         pod = workload["spec"]["template"]["spec"]
@@ -337,6 +333,7 @@ def test_a_process_is_given_only_the_secrets_it_uses(resources: list[Document]) 
     every = {"leeway", "leeway-providers"}
     special: dict[str, set[str]] = {
         "warehouse": {"leeway-clickhouse"},
+        "drift": {"leeway-clickhouse"},
         "registry": {"leeway-database"},
         "alerting": {"leeway-database"},
         "prepare": {"leeway-clickhouse", "leeway-database"},
@@ -360,7 +357,7 @@ def test_every_mount_has_its_volume(resources: list[Document]) -> None:
 
 def test_the_operations_port_is_the_images_own(resources: list[Document]) -> None:
     image = (INFRA / "docker" / "Dockerfile").read_text(encoding="utf-8")
-    sets = _of(resources, "StatefulSet")
+    sets = of_kind(resources, "StatefulSet")
 
     for name in PROCESSES:
         assert f"LEEWAY_OPERATIONS_PORT={_ports(sets[name])['operations']}\n" in image
