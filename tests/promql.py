@@ -38,6 +38,11 @@ def faults(expression: str) -> list[str]:
     return wrong + [f"no label {label} of {sorted(names)}" for label in labels - shown]
 
 
+def metrics_of(expression: str) -> set[str]:
+    """The series that a query asks for."""
+    return _uses(_VARIABLES.sub("5m", expression))[0]
+
+
 def _uses(expression: str) -> tuple[set[str], set[str]]:
     names: set[str] = set()
     labels: set[str] = set()

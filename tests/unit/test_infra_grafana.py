@@ -1,12 +1,13 @@
 """infra/grafana: dashboards whose panels have a place each, and ask data sources that are provisioned."""
 
+import re
 from itertools import combinations
 from typing import Any
 
 import pytest
 
 from tests.deployment import INFRA, Document, dashboards, documents, queries
-from tests.promql import faults
+from tests.promql import faults, metrics_of, told
 
 DASHBOARDS = dashboards()
 PROVISIONING = INFRA / "grafana" / "provisioning"
@@ -68,6 +69,18 @@ def test_every_query_of_prometheus_asks_for_metrics_and_labels_that_are_told(nam
     found = {query: faults(query) for query in queries(DASHBOARDS[name], "expr")}
 
     assert {query: wrong for query, wrong in found.items() if wrong} == {}
+
+
+def test_every_metric_of_the_platform_is_on_a_dashboard() -> None:
+    asked = {query for each in DASHBOARDS.values() for query in queries(each, "expr")}
+    shown = {metric for query in asked for metric in metrics_of(query)}
+
+    assert {family(name) for name in told() if name != "up"} == {family(name) for name in shown}
+
+
+def family(series: str) -> str:
+    """The metric that a series belongs to."""
+    return re.sub(r"_(total|bucket|count|sum)$", "", series)
 
 
 def test_the_folder_that_is_provisioned_is_where_they_are_mounted() -> None:
