@@ -108,7 +108,7 @@ class ClickHouse:
         """
         settings = {
             "async_insert": 0,
-            "insert_deduplicate": 1,
+            "deduplicate_insert": "enable",  # since 26.2 the one that decides; insert_deduplicate does not
             "insert_deduplication_token": token,
             "input_format_skip_unknown_fields": 0,
             "format_schema_source": "string",

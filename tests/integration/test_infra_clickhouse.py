@@ -210,9 +210,32 @@ def test_only_leeway_may_make_users_and_nobody_is_without_a_password() -> None:
     assert [u.tag for u in users if u.findtext("access_management") == "1"] == ["leeway"]
 
 
+def test_who_has_no_row_policy_reads_every_row() -> None:
+    improvements = _xml("config.xml").find("access_control_improvements")
+
+    assert improvements is not None
+    assert {each.tag: each.text for each in improvements} == {
+        "users_without_row_policies_can_read_rows": "true",
+        "select_from_system_db_requires_grant": "true",
+        "select_from_information_schema_requires_grant": "true",
+        "settings_constraints_replace_previous": "true",
+    }
+
+
+async def test_what_an_insert_is_told_decides_about_repeats_on_this_engine(engine: Engine) -> None:
+    [row] = await engine.query(
+        "SELECT description FROM system.settings WHERE name = 'deduplicate_insert'"
+    )
+    told = {e.tag: e.text for e in _xml("users.xml").iterfind("profiles/leeway/*")}
+
+    assert "supersedes the `insert_deduplicate`" in str(row["description"])
+    assert (told["deduplicate_insert"], told["async_insert"]) == ("enable", "0")
+
+
 def test_the_cluster_has_a_secret_and_the_macros_that_the_tables_name() -> None:
     root = _xml("cluster.xml")
 
     assert root.find(f"remote_servers/{CLUSTER}/secret") is not None
+    assert root.find("interserver_http_credentials/password") is not None
     assert {macro.tag for macro in root.iterfind("macros/*")} == {"shard", "replica"}
     assert root.find("user_directories/replicated/zookeeper_path") is not None
