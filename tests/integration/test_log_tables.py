@@ -5,16 +5,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from faust import Stream
+from faust.types import TP, StreamT
 
 from services.backbone.tables.group import Instance, TableGroup
+from services.backbone.tables.streams import raw_table, raw_topic, stream_app
 from services.local.broker import Broker
 from shared.clock import SystemClock
 from shared.failpoints import NONE
 from shared.log.consumer import Consumer, ConsumerLimits
+from shared.log.kafka.relay import Forwarder
 from shared.log.record import Handler
 from shared.topics import FEEDBACK_RECEIVED, INTERACTION_COMPLETED, USAGE_RATED, Topic
+from tests.builders import a_fact, a_record, an_interaction_completed
 from tests.contract.log_suite import LIMITS, LogSuite
 from tests.kafka import GROUPS, RUN_SECONDS, KafkaHarness, a_cluster
+from tests.waiting import until
 
 TOPICS = (INTERACTION_COMPLETED, FEEDBACK_RECEIVED, USAGE_RATED)
 
@@ -67,3 +73,40 @@ class TestTableLog:
     @pytest.fixture
     async def log(self, tmp_path: Path, broker: Broker) -> KafkaHarness:
         return TableHarness(tmp_path, await a_cluster(broker, TOPICS, GROUPS, tabled=GROUPS))
+
+
+async def test_what_was_fetched_and_thrown_away_comes_again_though_nothing_is_committed(
+    tmp_path: Path, broker: Broker
+) -> None:
+    cluster = await a_cluster(broker, TOPICS, GROUPS, tabled=GROUPS)
+    stored, new = (TP(cluster.topic(INTERACTION_COMPLETED.name), number) for number in (0, 1))
+    fact = a_fact(an_interaction_completed())
+    forwarder = Forwarder(cluster)
+    await forwarder.handle(
+        [
+            a_record(fact, partition=place.partition, seq=n)
+            for place in (stored, new)
+            for n in (1, 2, 3)
+        ]
+    )
+    app = stream_app("g", cluster, "only", tmp_path, {stored: 2}.get)
+    app.agent(raw_topic(app, [stored.topic]), name="g-records")(_overhear)
+    raw_table(app, "g-states", cluster.table_topic("g"), INTERACTION_COMPLETED.partitions)
+    app.finalize()
+    await app.start()
+    await until(lambda: app.tables.actives_ready and not app.rebalancing, seconds=RUN_SECONDS)
+
+    app.consumer.stop_flow()
+    await app.consumer.seek_wait({stored: 3, new: 3})
+    await app.consumer.perform_seek()
+
+    assert await app.consumer.position(stored) == 2
+    assert await app.consumer.position(new) == 0
+    await app.stop()
+    await forwarder.close()
+
+
+async def _overhear(stream: StreamT[bytes]) -> None:
+    assert isinstance(stream, Stream)
+    async for _ in stream.noack_take(100, within=1):
+        pass

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn, cast
@@ -14,8 +14,8 @@ from faust import Stream
 from faust.types import TP, EventT, StreamT, TopicT
 
 from services.backbone.tables.arrivals import source_of, whole
-from services.backbone.tables.share import InDoubt, Share, StateTable
-from services.backbone.tables.streams import raw_table, raw_topic, stream_app
+from services.backbone.tables.share import InDoubt, Share, StateTable, stored_positions
+from services.backbone.tables.streams import REBALANCE_SECONDS, raw_table, raw_topic, stream_app
 from shared.clock import Clock, micros
 from shared.errors import Invalid, Unavailable
 from shared.failpoints import Failpoints
@@ -31,6 +31,7 @@ log = structlog.get_logger()
 JOIN_SECONDS = 60.0
 POLL_SECONDS = 0.05
 GATHER_SECONDS = 0.05  # in which the agent fills a batch
+FINISH_SECONDS = REBALANCE_SECONDS / 2  # for a batch that is being written when its partition goes
 LOOKED_AT = 100  # offsets behind what is stored, to see whether anything waits there
 
 Event = EventT[bytes]
@@ -86,13 +87,15 @@ class TableGroup:
         self._in_hand: int | None = None
         self._generation: int | None = None
         self._doubt: InDoubt | None = None
-        self._app = stream_app(name, cluster, instance.name, instance.folder)
+        self._writing = asyncio.Lock()
+        self._app = stream_app(name, cluster, instance.name, instance.folder, self._stored_of)
         self._app.agent(self._messages(), name=f"{name}-records", concurrency=1)(
             self._agent(instance.batch_records)
         )
         self._table = StateTable(
             raw_table(self._app, f"{name}-states", cluster.table_topic(name), topics[0].partitions)
         )
+        self._app.on_partitions_revoked.connect(self._let_finish)
         self._app.finalize()
 
     async def start(self) -> None:
@@ -172,7 +175,7 @@ class TableGroup:
                 raise self._moved()
             await self._take()
         shares = self._shares.values()
-        with self._sure():
+        async with self._sure():
             for share in shares:
                 await share.finish()
         return GroupState(
@@ -192,30 +195,42 @@ class TableGroup:
         effect: Effect,
     ) -> None:
         """See `GroupStore.commit`."""
-        self._require_current()
         if self._in_hand is None:
             raise self._moved()
         share, hand = self._shares[self._in_hand], self._hands[self._in_hand]
         ours = {s: at for s, at in positions.items() if s.endswith(f"/{share.partition}")}
         letters = [*effect.dead_letters, *hand.strays]
         whole = Effect(effect.facts, letters, effect.states)
-        with self._sure():
+        async with self._sure():
             await share.commit(ours, whole, micros(self._clock.now()))
         for event in hand.events:
             event.ack()
         self._hands[share.partition], self._in_hand = _Hand(), None
         self.effects += 1
 
-    @contextmanager
-    def _sure(self) -> Iterator[None]:
-        """Write; once it is in doubt what is written, nothing more is. Raises `Unavailable`."""
+    @asynccontextmanager
+    async def _sure(self) -> AsyncIterator[None]:
+        """Write as who stands in the group; once it is in doubt what is written, nothing more is.
+
+        Raises `Moved`, `Unavailable`.
+        """
         if self._doubt is not None:
             raise Unavailable(str(self._doubt))
+        async with self._writing:
+            self._require_current()
+            try:
+                yield
+            except InDoubt as doubt:
+                self._doubt = doubt
+                raise Unavailable(str(doubt)) from doubt
+
+    async def _let_finish(self, *_: object, **__: object) -> None:
+        """Give nothing up before what is being written is: who comes next restores all of it."""
         try:
-            yield
-        except InDoubt as doubt:
-            self._doubt = doubt
-            raise Unavailable(str(doubt)) from doubt
+            async with asyncio.timeout(FINISH_SECONDS), self._writing:
+                pass
+        except TimeoutError:
+            log.warning("group.left_unfinished", group=self._name)
 
     def _messages(self) -> TopicT:
         return raw_topic(self._app, [self._cluster.topic(topic.name) for topic in self._topics])
@@ -264,6 +279,11 @@ class TableGroup:
 
     def _no_intents(self) -> Invalid:
         return Invalid(f"Group {self._name} has no exact batches: its states are a table.")
+
+    def _stored_of(self, place: TP) -> int | None:
+        """The next offset of a partition by the table; while that is being restored it may be an earlier one."""
+        at = stored_positions(self._table, place.partition).get(source_of(self._cluster, place))
+        return None if at is None else at.next_offset
 
     def _places(self) -> list[TP]:
         topics = {self._cluster.topic(topic.name) for topic in self._topics}

@@ -17,6 +17,7 @@ State = tuple[str, bytes | None]
 Entry = State | Record
 
 _PART = msgspec.msgpack.Decoder(tuple[int, list[Entry]])
+_WRITER = msgspec.msgpack.Encoder(enc_hook=dict)  # headers may be a view of a mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Undertaking:
 def written(batch: int, undertaking: Undertaking) -> list[bytes]:
     """What a batch is about to do, as parts of bounded size."""
     entries: list[Entry] = [*undertaking.states.items(), *undertaking.records]
-    return [msgspec.msgpack.encode((batch, part)) for part in _parts(entries)]
+    return [_WRITER.encode((batch, part)) for part in _parts(entries)]
 
 
 def read(batch: int, parts: Iterable[bytes]) -> Undertaking:

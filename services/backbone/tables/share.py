@@ -38,6 +38,10 @@ class StateTable:
             if key.startswith(begin)
         }
 
+    def get(self, partition: int, name: str) -> bytes | None:
+        """The blob of a partition number with this name."""
+        return self._table.data.get(_key(partition, name))
+
     def keep(self, partitions: frozenset[int]) -> None:
         """Forget what belongs to others now; if it comes back, Faust restores it."""
         for key in [key for key in self._table.data if int(key.split(b"/")[0]) not in partitions]:
@@ -65,6 +69,18 @@ class StateTable:
 
 def _key(partition: int, name: str) -> bytes:
     return b"%d/%s" % (partition, name.encode())
+
+
+def stored_positions(table: StateTable, partition: int) -> Mapping[str, Position]:
+    """Where a partition number stands, by what the table says now."""
+    blob = table.get(partition, _POSITION)
+    return {} if blob is None else _closing(blob)[2].positions
+
+
+def _closing(blob: bytes) -> tuple[int, int, Stored]:
+    """What closes a batch: its number, how many parts it has, and the position behind it."""
+    batch, parts, stored = msgpack.decode(blob, type=tuple[int, int, bytes])
+    return batch, parts, Stored.load(stored)
 
 
 class Share:
@@ -128,6 +144,5 @@ class Share:
         known = self._table.read(self.partition)
         if _POSITION not in known:
             return
-        self._batch, parts, stored = msgpack.decode(known[_POSITION], type=tuple[int, int, bytes])
-        self.stored = Stored.load(stored)
+        self._batch, parts, self.stored = _closing(known[_POSITION])
         self._undone = read(self._batch, (known[f"{_PART}{n}"] for n in range(parts)))

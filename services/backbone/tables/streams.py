@@ -4,13 +4,13 @@ Faust reads uncommitted messages and writes its changelogs without idempotence u
 transactions, which it loses messages in when it is killed. So both are set, and its transactions are not used.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import faust
 from aiokafka import AIOKafkaConsumer
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TableT, TopicT
+from faust.types import TP, TableT, TopicT
 from yarl import URL
 
 from shared.log.kafka.cluster import BATCH_BYTES, MAX_MESSAGE_BYTES, Cluster
@@ -21,12 +21,18 @@ REBALANCE_SECONDS = 10.0
 COMMIT_SECONDS = 1.0
 BUFFERED_EVENTS = 1_000
 
+Stored = Callable[[TP], int | None]
+"""The next offset of a partition by what is stored of it, if anything is."""
 
-def stream_app(group: str, cluster: Cluster, instance: str, folder: Path) -> faust.App:
+
+def stream_app(
+    group: str, cluster: Cluster, instance: str, folder: Path, stored: Stored
+) -> faust.App:
     """An app that joins `group` as `instance`, which is no other's. It makes no topic and listens nowhere.
 
     Keys and values are bytes. Static membership lets a process that was killed have its partitions back at
-    once; nobody leads topics, for the partition of a key is computed by whoever tells the fact.
+    once; nobody leads topics, for the partition of a key is computed by whoever tells the fact. Where Faust
+    goes back, it goes back to what is `stored`.
     """
     app = faust.App(
         cluster.prefix + group,
@@ -53,8 +59,8 @@ def stream_app(group: str, cluster: Cluster, instance: str, folder: Path) -> fau
         value_serializer="raw",
         autodiscover=False,
     )
-    app.transport = _Transport(app.conf.broker_consumer, app)
-    # Changelogs flow while tables are restored. Then Faust resumes the topics, goes back to what is committed, and at last
+    app.transport = _Transport(app.conf.broker_consumer, app, stored)
+    # Changelogs flow while tables are restored. Then Faust resumes the topics, goes back to where it stood, and at last
     # empties its buffers: what came in between would be lost. So nothing flows until it lets all flow again.
     app.on_rebalance_complete.connect(lambda *_, **__: app.consumer.stop_flow())
     return app
@@ -108,8 +114,29 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 class _Consumer(driver.Consumer):
+    """Goes back to what is stored; where nothing is, to what is committed, and else to the beginning.
+
+    What Faust commits is no measure of what was handled: it acknowledges what it skips in a rebalance. And aiokafka
+    goes back on no partition of which nothing is committed: what was fetched and thrown away there never came again.
+    """
+
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        committed = await super().seek_to_committed()
+        offsets = {
+            place: self._back(place, committed)
+            for place in self.assignment()
+            if not self._is_changelog_tp(place)
+        }
+        await self.seek_wait(offsets)
+        return offsets
+
+    def _back(self, place: TP, committed: Mapping[TP, int | None]) -> int:
+        assert isinstance(self.transport, _Transport)
+        stored = self.transport.stored(place)
+        return (committed.get(place) or 0) if stored is None else stored
 
 
 class _Producer(driver.Producer):
@@ -122,3 +149,7 @@ class _Producer(driver.Producer):
 class _Transport(driver.Transport):
     Consumer = _Consumer
     Producer = _Producer
+
+    def __init__(self, urls: Sequence[URL], app: faust.App, stored: Stored) -> None:
+        super().__init__(urls, app)
+        self.stored = stored
