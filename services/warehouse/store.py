@@ -22,26 +22,6 @@ from shared.topics import (
 
 GROUP = "warehouse"
 
-# What no record is to blame for: the same block will be taken once somebody has put the store right.
-_STORE_FAULTS = frozenset(
-    f"clickhouse_{number}"
-    for number in (
-        8,  # THERE_IS_NO_COLUMN
-        16,  # NO_SUCH_COLUMN_IN_TABLE
-        36,  # BAD_ARGUMENTS: the schema's text is at fault
-        48,  # NOT_IMPLEMENTED
-        60,  # UNKNOWN_TABLE
-        62,  # SYNTAX_ERROR
-        81,  # UNKNOWN_DATABASE
-        115,  # UNKNOWN_SETTING
-        192,  # UNKNOWN_USER
-        193,  # WRONG_PASSWORD
-        497,  # ACCESS_DENIED
-        516,  # AUTHENTICATION_FAILED
-    )
-)
-
-
 _CHUNK = re.compile(r"attempt to allocate chunk of ([0-9.]+) ([KMGTPE]?i?B)")
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 # More memory at once than rows that are in a block can need; 7 MB blocks take 16 MB of it (chdb-core 26.9).
@@ -111,10 +91,6 @@ class FactStore:
         """
         try:
             await self._clickhouse.insert(f"leeway.{table}", block, self.schemas[table], token)
-        except Invalid as fault:
-            if fault.code in _STORE_FAULTS:
-                raise Unavailable(f"The store is not as it should be: {fault.message}") from fault
-            raise
         except Unavailable as fault:
             if asked_for(fault.message) > _MOST_OF_A_BLOCK * len(block) + _MOST_OF_ANY:
                 raise Invalid(
