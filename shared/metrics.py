@@ -36,7 +36,7 @@ OUTBOX_RECORDS = Gauge(
 )
 OUTBOX_DAMAGED = Gauge(
     "leeway_outbox_damaged",
-    "1 while this process cannot read on in an outbox: a page of it is damaged.",
+    "1 while this process cannot read on in an outbox, or cannot believe what groups stored in its own.",
     ["producer"],
 )
 OUTBOX_BYTES = Gauge("leeway_outbox_bytes", "Size of the outbox on disk, bytes.")
@@ -50,6 +50,15 @@ HTTP_SECONDS = Histogram(
     "leeway_http_request_seconds",
     "Time to the last byte, seconds.",
     ["route", "method"],
+    buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300),
+)
+GRPC_REQUESTS = Counter(
+    "leeway_grpc_requests", "gRPC calls by method and status.", ["method", "status"]
+)
+GRPC_SECONDS = Histogram(
+    "leeway_grpc_request_seconds",
+    "Time of a gRPC call until its last reply, seconds.",
+    ["method"],
     buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300),
 )
 ALERTS_CHANGED = Counter(

@@ -33,9 +33,15 @@ class OutboxJournal:
         await self._account(self._fact(call, interaction))
 
     async def recover(self) -> int:
-        """Account for the calls that an earlier life left open; how many there were."""
+        """Account for the calls that an earlier life left open; how many there were.
+
+        Of one that the disk has damaged it is not sure whose it was: it is told of, and stays.
+        """
         orphans = self._outbox.orphans()
         for orphan in orphans:
+            if orphan.damage:
+                log.error("call.damaged", id=orphan.call_id, bytes=len(orphan.value))
+                continue
             tenant = InteractionCompleted.FromString(orphan.value).tenant
             await self._account(Fact(INTERACTION_COMPLETED, tenant, orphan.call_id, orphan.value))
         if orphans:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from shared.errors import Unavailable
 from shared.log.folder import FolderLog
+from shared.log.sealed import Damaged
 from shared.topics import ALL
 
 COUNTED = frozenset(topic.name for topic in ALL if not topic.compacted)
@@ -48,7 +50,10 @@ class LogSide:
 
 
 def log_side(folder: Path, group: str = "warehouse") -> LogSide:
-    """Read the outboxes; what the storing group has not passed is in flight."""
+    """Read the outboxes; what the storing group has not passed is in flight.
+
+    Raises `Unavailable` while it is not known what that is: its position is damaged.
+    """
     log = FolderLog(folder)
     try:
         readers = log.readers()
@@ -62,6 +67,8 @@ def log_side(folder: Path, group: str = "warehouse") -> LogSide:
                 row for reader in readers for row in reader.beyond(passed.get(reader.source, 0))
             ),
         )
+    except Damaged as damage:
+        raise Unavailable(f"The books cannot be made: {damage}.") from damage
     finally:
         log.close()
 

@@ -5,7 +5,8 @@ import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -13,43 +14,16 @@ from typing import TextIO
 from shared.clock import from_micros, micros
 from shared.errors import Conflict
 from shared.ids import new_id
+from shared.log import steps
 from shared.log.record import DAMAGED, DeadLetter, Fact, OpenCall, Position
-from shared.log.seal import place_sum, value_sum
+from shared.log.schema import add_epoch, damages, epoch_of, epochs, make_tables
+from shared.log.seal import DAMAGED_CALL, place_sum, value_sum
+from shared.log.sealed import LANES, OPEN_CALLS, Damaged, SealedRow
 
 MINUTE_US = 60_000_000
 STORING_GROUP = "warehouse"  # whose end of a fact the books count
 PAGE_BYTES = 4096  # SQLite's own choice
 WAL_BYTES = 128 * 1024 * 1024  # a longer write-ahead log is cut once it begins anew
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS records (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, partition INTEGER NOT NULL,
-    seq INTEGER NOT NULL, key TEXT NOT NULL, event_id TEXT NOT NULL,
-    accepted_at_us INTEGER NOT NULL, headers TEXT, value BLOB NOT NULL,
-    place_sum INTEGER, value_sum INTEGER);
-CREATE TABLE IF NOT EXISTS lanes (
-    topic TEXT, partition INTEGER, seq INTEGER NOT NULL,
-    PRIMARY KEY (topic, partition)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS seen (
-    topic TEXT, event_id TEXT, accepted_at_us INTEGER NOT NULL, digest BLOB,
-    PRIMARY KEY (topic, event_id)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS seen_by_time ON seen (accepted_at_us);
-CREATE TABLE IF NOT EXISTS accepted (
-    topic TEXT, tenant TEXT, minute INTEGER, n INTEGER NOT NULL,
-    PRIMARY KEY (topic, tenant, minute)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS quarantined (
-    grp TEXT, topic TEXT, tenant TEXT, minute INTEGER, n INTEGER NOT NULL,
-    PRIMARY KEY (grp, topic, tenant, minute)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS open_calls (
-    call_id TEXT PRIMARY KEY, opened_at_us INTEGER NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS positions (
-    grp TEXT, source TEXT, next_offset INTEGER NOT NULL, seqs TEXT NOT NULL,
-    PRIMARY KEY (grp, source)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS intents (grp TEXT PRIMARY KEY, ranges TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS states (
-    grp TEXT, name TEXT, value BLOB NOT NULL, PRIMARY KEY (grp, name)) WITHOUT ROWID;
-"""
 
 Ranges = Mapping[str, tuple[int, int]]
 """Per source the first offset of a batch and the offset after its last."""
@@ -114,45 +88,78 @@ class OutboxFile:
         self._lock = _locked(self._path.with_suffix(".lock"))
         self._data = self._path.open("ab")
         self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute(f"PRAGMA synchronous={self._synchronous}")
-        self._db.execute("PRAGMA wal_autocheckpoint=0")  # no commit waits for a `Checkpointer`
-        self._db.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
-        self._db.executescript(_SCHEMA)
-        self._add_columns("seen", "digest BLOB")
-        self._add_columns("records", "place_sum INTEGER", "value_sum INTEGER")
-        self._db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (new_id(),))
-        epoch = epoch_of(self._db)
-        self.source = f"{self._path.stem}/{epoch}"
-        rows = self._db.execute("SELECT topic, partition, seq FROM lanes")
-        self._lanes = {(topic, partition): seq for topic, partition, seq in rows}
-        self._last_offset = self._db.execute(
-            "SELECT max((SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'records'),"
-            " (SELECT coalesce(max(id), 0) FROM records))"
-        ).fetchone()[0]
-        marks = {"epoch_sum": value_sum(epoch.encode()), "sealed_from": self._last_offset + 1}
-        self._db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", marks.items())
+        with ExitStack() as undo:
+            undo.callback(self.close)
+            self._begin()
+            undo.pop_all()
 
     def go_on_from(self, furthest: Position) -> int:
-        """Count on behind what any group has read; how many offsets were read that are no more.
+        """Count offsets on behind what any group has read; how many were read that are no more."""
+        gone = max(0, furthest.next_offset - 1 - self._last_offset)
+        self._last_offset += gone
+        return gone
+
+    def begin_epoch(self) -> None:
+        """Number the records that come in lanes of their own, which nobody has read from.
 
         A loss of power may take the tail of a file. Numbers given twice would make what comes next
         look as if it had been read.
         """
-        gone = max(0, furthest.next_offset - 1 - self._last_offset)
-        self._last_offset += gone
-        lanes = dict(self._lanes)
-        for name, seq in furthest.seqs.items():
-            topic, partition = name.rsplit("/", 2)[1:]
-            lanes[topic, int(partition)] = max(seq, lanes.get((topic, int(partition)), 0))
-        self._lanes = lanes
-        return gone
+        self._lanes, self._epoch = {}, new_id()
+        with self._transaction():
+            self._db.execute("DELETE FROM lanes")
+            add_epoch(self._db, self._last_offset + 1, self._epoch)
+
+    def seal(self) -> None:
+        """Leave word that what is here is all that there was: the last that is written before `close`."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('closed', '1')")
+
+    def damages(self) -> list[str]:
+        """What is found damaged in the tables that steer."""
+        return damages(self._db)
 
     def close(self) -> None:
         """Close the file; what was committed stays."""
         self._db.close()
         self._data.close()  # not before: it would take SQLite's locks along (howtocorrupt.html, 2.2)
         self._lock.close()
+
+    def _begin(self) -> None:
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute(f"PRAGMA synchronous={self._synchronous}")
+        self._db.execute("PRAGMA wal_autocheckpoint=0")  # no commit waits for a `Checkpointer`
+        self._db.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
+        make_tables(self._db)
+        self._take_over()
+
+    def _take_over(self) -> None:
+        """Read where the last life has left off, and whether all of it is here."""
+        # To be on the disk before anything new is: else a lost tail would leave a file that looks closed.
+        self._db.execute("PRAGMA synchronous=FULL")
+        made = self._db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (new_id(),))
+        closed = self._db.execute("DELETE FROM meta WHERE name = 'closed'")
+        self._db.execute(f"PRAGMA synchronous={self._synchronous}")
+        first = epoch_of(self._db)
+        self.source = f"{self._path.stem}/{first}"
+        self._epoch = next((epoch for _, epoch in reversed(epochs(self._db))), "")
+        self._last_offset = self._db.execute(
+            "SELECT max((SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'records'),"
+            " (SELECT coalesce(max(id), 0) FROM records))"
+        ).fetchone()[0]
+        marks = {"epoch_sum": value_sum(first.encode()), "sealed_from": self._last_offset + 1}
+        self._db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", marks.items())
+        self.whole = bool(made.rowcount or closed.rowcount)
+        self.numbered = self._count_on()
+
+    def _count_on(self) -> bool:
+        """Count in the lanes that are here; whether they can be believed."""
+        try:
+            LANES.check(self._db)
+            rows = LANES.checked(self._db)
+        except Damaged:
+            return False
+        self._lanes = {(topic.decode(), int(partition)): int(seq) for topic, partition, seq in rows}
+        return True
 
     def flush(self) -> None:
         """Wait until the disk has what checkpoints have copied so far; any thread may."""
@@ -168,9 +175,8 @@ class OutboxFile:
 
         For each write the facts that it refused, as `Outbox.append` says.
         """
-        batch = _Batch(now_us, dict(self._lanes), self._last_offset)
-        self._db.execute("BEGIN IMMEDIATE")
-        with self._db:  # commits, or rolls back
+        batch = _Batch(now_us, self._epoch.encode(), dict(self._lanes), self._last_offset)
+        with self._transaction():
             refused = [self._apply(write, batch) for write in writes]
             self._append(batch)
         self._lanes, self._last_offset = batch.lanes, batch.last_offset
@@ -203,42 +209,32 @@ class OutboxFile:
 
     def orphans(self) -> list[OpenCall]:
         """The calls opened and not closed."""
-        rows = self._db.execute("SELECT call_id, opened_at_us, value FROM open_calls")
-        return [OpenCall(call_id, from_micros(at), value) for call_id, at, value in rows]
+        return [_call(row) for row in OPEN_CALLS.rows(self._db)]
 
     def group(self, name: str) -> GroupState:
-        """What a group has stored here."""
-        rows = self._db.execute(
-            "SELECT source, next_offset, seqs FROM positions WHERE grp = ?", (name,)
+        """What a group has stored here. Raises `Damaged`."""
+        steps.check(self._db)
+        return GroupState(
+            steps.positions_of(self._db, name),
+            steps.states_of(self._db, name),
+            steps.intent_of(self._db, name),
         )
-        positions = {source: Position(offset, json.loads(seqs)) for source, offset, seqs in rows}
-        states = dict(self._db.execute("SELECT name, value FROM states WHERE grp = ?", (name,)))
-        intent = self._db.execute("SELECT ranges FROM intents WHERE grp = ?", (name,)).fetchone()
-        return GroupState(positions, states, _ranges(intent[0]) if intent else None)
 
-    def _add_columns(self, table: str, *columns: str) -> None:
-        """Files of earlier versions lack these: an id without a digest conflicts with nothing, and a
-        record without sums is believed."""
-        there = {name for _, name, *_ in self._db.execute(f"PRAGMA table_info({table})")}
-        for column in columns:
-            if column.split()[0] not in there:
-                self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        with self._db:  # commits, or rolls back
+            yield
 
     def _apply(self, write: Write, batch: "_Batch") -> Sequence[Fact]:
         refused = self._accept(write.facts, batch)
-        for call in write.opens:
-            self._db.execute(
-                "INSERT INTO open_calls VALUES (?, ?, ?)",
-                (call.call_id, micros(call.opened_at), call.value),
-            )
-            self._bytes += len(call.value)
+        opens = [(call.call_id, micros(call.opened_at), call.value) for call in write.opens]
+        OPEN_CALLS.add(self._db, opens)
+        self._bytes += sum(len(call.value) for call in write.opens)
         for call_id in write.closes:
             self._db.execute("DELETE FROM open_calls WHERE call_id = ?", (call_id,))
         if write.intent is not None:
-            group, ranges = write.intent
-            self._db.execute(
-                "INSERT OR REPLACE INTO intents VALUES (?, ?)", (group, json.dumps(ranges))
-            )
+            steps.begin(self._db, *write.intent)
         if write.commit is not None:
             self._step(write.commit, batch)
         return refused
@@ -279,10 +275,8 @@ class OutboxFile:
             " place_sum, value_sum, value) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             batch.rows,
         )
-        self._db.executemany(
-            "INSERT OR REPLACE INTO lanes VALUES (?, ?, ?)",
-            [(*lane, batch.lanes[lane]) for lane in {(row[1], row[2]) for row in batch.rows}],
-        )
+        lanes = {(row[1], row[2]) for row in batch.rows}
+        LANES.put(self._db, [(*lane, batch.lanes[lane]) for lane in lanes])
         minute = batch.now_us // MINUTE_US
         self._db.executemany(
             "INSERT INTO accepted VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
@@ -293,22 +287,10 @@ class OutboxFile:
     def _step(self, commit: Commit, batch: "_Batch") -> None:
         for letter in commit.dead_letters:
             self._bury(commit.group, letter, batch)
-        for name, value in commit.states.items():
-            if value is None:
-                self._db.execute(
-                    "DELETE FROM states WHERE grp = ? AND name = ?", (commit.group, name)
-                )
-            else:
-                self._db.execute(
-                    "INSERT OR REPLACE INTO states VALUES (?, ?, ?)", (commit.group, name, value)
-                )
-                self._bytes += len(value)
-        for source, position in commit.positions.items():
-            self._db.execute(
-                "INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?)",
-                (commit.group, source, position.next_offset, json.dumps(dict(position.seqs))),
-            )
-        self._db.execute("DELETE FROM intents WHERE grp = ?", (commit.group,))
+        steps.store_states(self._db, commit.group, commit.states)
+        steps.store_positions(self._db, commit.group, commit.positions)
+        steps.end(self._db, commit.group)
+        self._bytes += sum(len(value) for value in commit.states.values() if value)
 
     def _bury(self, group: str, letter: DeadLetter, batch: "_Batch") -> None:
         record = letter.record
@@ -332,6 +314,7 @@ class _Batch:
     """What one transaction adds to the log, numbered as it is collected and written at the end."""
 
     now_us: int
+    epoch: bytes
     lanes: dict[Lane, int]
     last_offset: int
     rows: list[_Row] = field(default_factory=list)
@@ -343,18 +326,16 @@ class _Batch:
         seq = self.lanes[topic, partition] = self.lanes.get((topic, partition), 0) + 1
         self.last_offset += 1
         texts = (topic.encode(), key.encode(), event_id.encode(), (headers or "").encode())
-        place = place_sum(self.last_offset, partition, seq, self.now_us, *texts)
+        place = place_sum(self.last_offset, partition, seq, self.now_us, *texts, epoch=self.epoch)
         names = (self.last_offset, topic, partition, seq, key, event_id, self.now_us, headers)
         self.rows.append((*names, place, value_sum(value), value))
 
 
-def epoch_of(db: sqlite3.Connection) -> str:
-    """The incarnation of a file, empty while it is being made. Raises `sqlite3.DatabaseError` if damaged."""
-    meta = dict(db.execute("SELECT CAST(name AS BLOB), CAST(value AS BLOB) FROM meta"))
-    epoch: bytes = meta.get(b"epoch", b"")
-    if meta.get(b"epoch_sum", b"%d" % value_sum(epoch)) != b"%d" % value_sum(epoch):
-        raise sqlite3.DatabaseError("the file's epoch is damaged")
-    return epoch.decode()
+def _call(row: SealedRow) -> OpenCall:
+    call_id, opened_at_us, value = row.columns
+    if row.sound:
+        return OpenCall(call_id.decode(), from_micros(int(opened_at_us)), value)
+    return OpenCall(call_id.decode(errors="replace"), from_micros(0), value, DAMAGED_CALL)
 
 
 def _seen_as(fact: Fact) -> tuple[str, str]:
@@ -369,7 +350,3 @@ def _locked(path: Path) -> TextIO:
         handle.close()
         raise Conflict(f"Another process is writing {path.with_suffix('.db')}.") from busy
     return handle
-
-
-def _ranges(text: str) -> dict[str, tuple[int, int]]:
-    return {source: (first, end) for source, (first, end) in json.loads(text).items()}

@@ -3,10 +3,12 @@
 import asyncio
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from shared.clock import Clock, pause
 from shared.log.folder import FolderLog
+from shared.log.reader import UNREADABLE, OutboxReader
 from shared.metrics import DATA_FREE, DEAD_LETTER_DEPTH, OUTBOX_BYTES, OUTBOX_RECORDS
 
 INTERVAL_SECONDS = 5.0
@@ -37,10 +39,15 @@ class OutboxGauges:
         readers = self._log.readers()
         own = next((reader for reader in readers if reader.producer == self._producer), None)
         if own is not None:
-            passed = dict.fromkeys(self._groups, 1)  # where every outbox begins
-            for reader in readers:
-                for group, positions in reader.positions().items():
-                    passed[group] = max(passed.get(group, 1), positions.get(own.source, 1))
-            OUTBOX_RECORDS.set(max(0, own.end - min(passed.values(), default=own.end)))
-            for topic, group, letters in own.dead_letters():
-                DEAD_LETTER_DEPTH.labels(topic, group).set(letters)
+            # What cannot be read is told by who reads it; meanwhile what was measured last stands.
+            with suppress(*UNREADABLE):
+                self._measure_records(own, readers)
+
+    def _measure_records(self, own: OutboxReader, readers: Sequence[OutboxReader]) -> None:
+        passed = dict.fromkeys(self._groups, 1)  # where every outbox begins
+        for reader in readers:
+            for group, positions in reader.positions().items():
+                passed[group] = max(passed.get(group, 1), positions.get(own.source, 1))
+        OUTBOX_RECORDS.set(max(0, own.end - min(passed.values(), default=own.end)))
+        for topic, group, letters in own.dead_letters():
+            DEAD_LETTER_DEPTH.labels(topic, group).set(letters)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from shared.log.folder import FolderLog
 from shared.log.reader import OutboxReader
-
-WHOLE = "ok"
+from shared.log.schema import damages
+from shared.log.sealed import WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,10 @@ def _damage(path: Path) -> str:
     try:
         with _opened(path) as db:
             (told,) = db.execute("PRAGMA quick_check(1)").fetchone()
+            found = [str(told)] if told != WHOLE else damages(db)
     except sqlite3.DatabaseError as error:
         return str(error)
-    return "" if told == WHOLE else str(told)
+    return "; ".join(found)
 
 
 def _opened(path: Path) -> closing[sqlite3.Connection]:

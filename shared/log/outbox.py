@@ -15,8 +15,10 @@ from shared.errors import Unavailable
 from shared.log.checkpoint import Checkpointer, CheckpointLimits
 from shared.log.file import Commit, GroupState, OutboxFile, Ranges, Trimmed, Write
 from shared.log.folder import FolderLog
+from shared.log.reader import UNREADABLE
 from shared.log.record import Effect, Fact, OpenCall, Position, furthest
-from shared.metrics import FACTS_ACCEPTED
+from shared.log.sealed import Damaged
+from shared.metrics import FACTS_ACCEPTED, OUTBOX_DAMAGED
 
 log = structlog.get_logger()
 
@@ -29,7 +31,9 @@ class SqliteOutbox:
     """An `Outbox` in a SQLite file, and the store of the positions of the groups of its process.
 
     Group commit: while one transaction is being written, later callers gather; the next transaction
-    takes them all. `NORMAL` survives a kill of the process, `FULL` a loss of power.
+    takes them all. `NORMAL` survives a kill of the process, `FULL` a loss of power. What is `forwarded`
+    goes on to where its numbers are remembered, whatever a loss of power takes here: after each life
+    that did not end in order, numbers are given in lanes of their own.
     """
 
     def __init__(
@@ -38,12 +42,15 @@ class SqliteOutbox:
         clock: Clock,
         *,
         synchronous: str = "NORMAL",
+        forwarded: bool = False,
         queue_limit: int = 20_000,
         checkpoints: CheckpointLimits = CheckpointLimits(),  # noqa: B008 (a frozen value)
     ) -> None:
         self._folder = path.parent
         self._file = OutboxFile(path, synchronous=synchronous)
+        self._producer = path.stem
         self._clock = clock
+        self._forwarded = forwarded
         self._queue_limit = queue_limit
         self._waiting: list[_Waiting] = []
         self._more = threading.Condition()
@@ -69,6 +76,7 @@ class SqliteOutbox:
             self._closing = True
             self._more.notify()
         await asyncio.to_thread(self._thread.join)
+        self._file.seal()
         await asyncio.to_thread(self._checkpointer.close)
         self._file.close()
 
@@ -85,8 +93,14 @@ class SqliteOutbox:
         return self._orphans
 
     async def load(self, group: str) -> GroupState:
-        """What a group of this process has stored."""
-        return await asyncio.to_thread(self._load, group)
+        """What a group of this process has stored. Raises `Unavailable` while it is damaged: a person decides."""
+        try:
+            return await asyncio.to_thread(self._load, group)
+        except Damaged as damage:
+            self._tell_damage(str(damage))
+            raise Unavailable(
+                f"Where {group} stands is not known, and it waits: {self._producer}.db is damaged, {damage}."
+            ) from damage
 
     async def intend(self, group: str, ranges: Ranges) -> None:
         """Store which exact batch a group is about to handle; it is the same after a restart."""
@@ -111,11 +125,30 @@ class SqliteOutbox:
         return gone
 
     def _go_on(self) -> None:
-        folder = FolderLog(self._folder)
-        read = furthest(reader.furthest(self._file.source) for reader in folder.readers())
-        folder.close()
-        if gone := self._file.go_on_from(read):
+        for damage in self._file.damages():
+            self._tell_damage(damage)
+        if gone := self._file.go_on_from(self._furthest_read()):
             log.error("outbox.tail_lost", source=self._file.source, offsets=gone)
+        doubtful = self._forwarded and not self._file.whole
+        if gone or doubtful or not self._file.numbered:
+            self._file.begin_epoch()
+            log.info("outbox.epoch_began", source=self._file.source)
+
+    def _furthest_read(self) -> Position:
+        """The furthest that any group has come here; one whose position is damaged waits for a person."""
+        folder = FolderLog(self._folder)
+        read = list[Position]()
+        for reader in folder.readers():
+            try:
+                read.append(reader.furthest(self._file.source))
+            except UNREADABLE as error:
+                log.error("outbox.unreadable", producer=reader.producer, error=str(error))
+        folder.close()
+        return furthest(read)
+
+    def _tell_damage(self, damage: str) -> None:
+        OUTBOX_DAMAGED.labels(self._producer).set(1)
+        log.error("outbox.damaged", producer=self._producer, damage=damage)
 
     def _load(self, group: str) -> GroupState:
         with self._file_lock:

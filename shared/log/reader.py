@@ -3,12 +3,15 @@
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
-from shared.log.file import MINUTE_US, epoch_of
+from shared.log.file import MINUTE_US
 from shared.log.record import Position, Record, furthest
+from shared.log.schema import damages, epoch_of, epochs
 from shared.log.seal import DAMAGED_PLACE, DAMAGED_VALUE, place_sum, value_sum
+from shared.log.steps import all_positions, positions_of
 from shared.topics import ALL
 
 UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
@@ -39,6 +42,7 @@ class OutboxReader:
         self.epoch = epoch_of(self._db)
         self.source = f"{self.producer}/{self.epoch}"
         self._sealed_from: int | None = None
+        self._epochs: Sequence[tuple[int, str]] = ()
 
     def close(self) -> None:
         """Close the connection."""
@@ -52,9 +56,16 @@ class OutboxReader:
         Each is held against its sums: `Record.damage` says what came of it. Raises one of
         `UNREADABLE` at a page that is no page any more, once what stands before it was read.
         """
+        with self._snapshot():
+            return self._read(topics, from_offset, limit, until)
+
+    def _read(
+        self, topics: Sequence[str], from_offset: int, limit: int, until: int | None
+    ) -> tuple[list[Record], int]:
         end = self._last + 1 if until is None else min(until, self._last + 1)
         if end <= from_offset:
             return [], from_offset
+        self._epochs = epochs(self._db)
         records: list[Record] = []
         rows, following = 0, from_offset
         try:
@@ -70,6 +81,15 @@ class OutboxReader:
                 raise
             return records, following
         return records, (following if rows == limit else end)
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """All that is read within is of one moment: a record, and the epoch that it is numbered in."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.rollback()
 
     @property
     def _last(self) -> int:
@@ -107,7 +127,9 @@ class OutboxReader:
     def _record(self, row: _Row, topics: Sequence[str], expected_offset: int) -> Record:
         offset, partition, seq, at_us, *texts, value, place, content = row
         sealed = self._is_sealed(offset, (place, content))
-        if sealed and place != place_sum(offset, partition, seq, at_us, *texts):
+        later = self._later_epoch(offset)
+        told = place_sum(offset, partition, seq, at_us, *texts, epoch=later.encode())
+        if sealed and place != told:
             return self._unplaced(expected_offset, topics[0], value)
         topic, key, event_id, headers = texts
         return Record(
@@ -116,7 +138,7 @@ class OutboxReader:
             topic=topic.decode(),
             partition=partition,
             producer=self.producer,
-            epoch=self.epoch,
+            epoch=later or self.epoch,
             seq=seq,
             key=key.decode(),
             event_id=event_id.decode(),
@@ -125,6 +147,10 @@ class OutboxReader:
             headers=json.loads(headers) if headers else _NO_HEADERS,
             damage=DAMAGED_VALUE if sealed and content != value_sum(value) else "",
         )
+
+    def _later_epoch(self, offset: int) -> str:
+        """The epoch that a record is numbered in; empty for the file's first."""
+        return next((epoch for first, epoch in reversed(self._epochs) if first <= offset), "")
 
     def _unplaced(self, offset: int, topic: str, value: bytes) -> Record:
         """What is left of a record whose place is damaged: its value, in nobody's name."""
@@ -172,27 +198,24 @@ class OutboxReader:
         ).fetchall()
 
     def positions(self) -> dict[str, dict[str, int]]:
-        """Per group that steps in this file: the next offset in each source."""
+        """Per group that steps in this file: the next offset in each source. Raises `Damaged`."""
         steps: dict[str, dict[str, int]] = {}
-        for group, source, offset in self._db.execute(
-            "SELECT grp, source, next_offset FROM positions"
-        ):
-            steps.setdefault(group, {})[source] = offset
+        for group, source, position in all_positions(self._db):
+            steps.setdefault(group, {})[source] = position.next_offset
         return steps
 
     def steps(self, group: str) -> dict[str, Position]:
-        """Where a group that steps in this file has come to in each source."""
-        rows = self._db.execute(
-            "SELECT source, next_offset, seqs FROM positions WHERE grp = ?", (group,)
-        )
-        return {source: Position(offset, json.loads(seqs)) for source, offset, seqs in rows}
+        """Where a group that steps in this file has come to in each source. Raises `Damaged`."""
+        return positions_of(self._db, group)
 
     def furthest(self, source: str) -> Position:
-        """The furthest that any group that steps in this file has come in a source, and in each lane of it."""
-        rows = self._db.execute(
-            "SELECT next_offset, seqs FROM positions WHERE source = ?", (source,)
-        ).fetchall()
-        return furthest([Position(offset, json.loads(seqs)) for offset, seqs in rows])
+        """The furthest that any group that steps in this file has come in a source. Raises `Damaged`."""
+        positions = all_positions(self._db)
+        return furthest(at for _, read, at in positions if read == source)
+
+    def damages(self) -> Sequence[str]:
+        """What is damaged in the tables that steer."""
+        return damages(self._db)
 
     def first_offset_since(self, accepted_at_us: int) -> int:
         """The offset of the first record accepted at or after a time; after the last if none was."""

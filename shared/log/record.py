@@ -131,12 +131,14 @@ class Effect:
 class OpenCall:
     """An upstream call that has begun: until it is closed, a restart must account for it.
 
-    `value` is whatever its owner needs to make the closing fact.
+    `value` is whatever its owner needs to make the closing fact. `damage` says why nothing of it is
+    what was stored, and is empty for what is.
     """
 
     call_id: str
     opened_at: datetime
     value: bytes
+    damage: str = ""
 
 
 class Outbox(Protocol):

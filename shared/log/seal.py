@@ -13,15 +13,21 @@ DAMAGED_PLACE = (
     "the record is damaged: its tenant, its id and its place are not what their checksum says"
 )
 
+DAMAGED_CALL = "the open call is damaged: it is not what its checksum says"
 
-def place_sum(offset: int, partition: int, seq: int, accepted_at_us: int, *texts: bytes) -> int:
+
+def place_sum(
+    offset: int, partition: int, seq: int, accepted_at_us: int, *texts: bytes, epoch: bytes = b""
+) -> int:
     """The sum of the columns that say where a record stands, whose it is and what it is called.
+
+    `epoch` is that of its lane, and empty for the first of a file.
 
     >>> place_sum(1, 3, 1, 0, b"a", b"bc") == place_sum(1, 3, 1, 0, b"ab", b"c")
     False
     """
     numbers = f"{offset} {partition} {seq} {accepted_at_us}"
-    return crc32(b"\0".join((numbers.encode(), *texts)))
+    return crc32(b"\0".join((numbers.encode(), *texts, *([epoch] if epoch else ()))))
 
 
 def value_sum(value: bytes) -> int:
@@ -31,3 +37,12 @@ def value_sum(value: bytes) -> int:
     False
     """
     return crc32(value)
+
+
+def row_sum(*columns: bytes) -> int:
+    """The sum of a row of few columns, such as a group's position.
+
+    >>> row_sum(b"billing", b"12") == row_sum(b"billing1", b"2")
+    False
+    """
+    return crc32(b"\0".join(columns))

@@ -1,7 +1,7 @@
 """Trimming: an outbox file lets go of what every group has passed and retention no longer asks for."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 import structlog
@@ -9,6 +9,7 @@ import structlog
 from shared.clock import Clock, micros, pause
 from shared.log.folder import FolderLog
 from shared.log.outbox import SqliteOutbox
+from shared.log.reader import UNREADABLE, OutboxReader
 from shared.topics import ALL
 
 log = structlog.get_logger()
@@ -61,12 +62,20 @@ class Trimmer:
         return gone
 
     def _before(self, since_us: int) -> int:
+        """Up to where nobody needs the records; nowhere while it is not known how far a group has come."""
         readers = self._source.readers()
         own = next((r for r in readers if r.producer == self._producer), None)
         if own is None:
             return 0
+        try:
+            return min([own.first_offset_since(since_us), *self._passed(readers, own.source)])
+        except UNREADABLE as error:
+            log.error("outbox.not_trimmed", producer=self._producer, error=str(error))
+            return 0
+
+    def _passed(self, readers: Sequence[OutboxReader], source: str) -> Iterable[int]:
         passed = dict.fromkeys(self._groups, 0)
         for reader in readers:
             for group, positions in reader.positions().items():
-                passed[group] = max(passed.get(group, 0), positions.get(own.source, 0))
-        return min([own.first_offset_since(since_us), *passed.values()])
+                passed[group] = max(passed.get(group, 0), positions.get(source, 0))
+        return passed.values()

@@ -17,6 +17,7 @@ from shared.log.kafka.reading import Span, read_batches
 from shared.log.kafka.relay import RELAY
 from shared.log.reader import OutboxReader
 from shared.log.record import ONLY_FOR, Record
+from shared.log.sealed import Damaged
 from shared.topics import ALL
 
 
@@ -34,13 +35,16 @@ async def cluster_side(cluster: Cluster, outboxes: Sequence[Path], group: str) -
         try:
             accepted, in_flight = await _facts(cluster, group, here)
             quarantined = await _letters(cluster, group)
+            waiting = summed(_waiting(readers))
         except KafkaError as error:
             raise Unavailable(f"Kafka cannot be read: {error!r}.") from error
+        except Damaged as damage:
+            raise Unavailable(f"The books cannot be made: {damage}.") from damage
         counted = summed(row for reader in readers for row in reader.counts("accepted"))
         return LogSide(
             accepted=accepted + counted,
             quarantined=quarantined,
-            in_flight=in_flight + summed(_waiting(readers)),
+            in_flight=in_flight + waiting,
         )
     finally:
         for log in logs:
