@@ -69,11 +69,12 @@ class Process:
                 await self._until(seen, platform)
             await running.start()
             await self._until(ready, platform, running)
-            server = self._server(apps, ready, tracing)
+            server = self._server(apps, ready, tracing, backbone.host.bodies)
             serving = asyncio.create_task(self._serve(server, apps))
             if ready():
                 self._announce()
             await self._until_stopped(platform, running)
+            log.info("process.draining", name=self._placement.name)
             server.drain()
             await serving
             await self._settle(backbone)
@@ -86,6 +87,7 @@ class Process:
             self._installation.log_folder / f"{self._placement.name}.db",
             self._clock,
             synchronous=self._installation.log_synchronous,
+            forwarded=bool(self._installation.kafka),
         )
 
     def _operations(self, ready: Callable[[], bool], watchdog: Watchdog) -> OperationsPort:
@@ -99,13 +101,17 @@ class Process:
         )
 
     def _server(
-        self, apps: Sequence[App], ready: Callable[[], bool], tracing: Tracing | None
+        self,
+        apps: Sequence[App],
+        ready: Callable[[], bool],
+        tracing: Tracing | None,
+        bodies: Bodies,
     ) -> Server:
         routes = [route for app in apps for route in app.routes]
         installation = self._installation
         arrival = Arrival(installation.header_seconds, installation.body_seconds)
         return Server(
-            http_app(routes, ready, tracing, Bodies(installation.body_budget_bytes)),
+            http_app(routes, ready, tracing, bodies),
             drain_seconds=installation.drain_seconds,
             arrival=arrival,
         )

@@ -20,6 +20,9 @@ from shared.private_file import write_private
 
 Say = Callable[[str], None]
 
+# Not SIGHUP: that is what a terminal sends when it closes, and then everything is to end.
+RENEW = signal.SIGUSR1
+
 
 @dataclass(frozen=True, slots=True)
 class Ports:
@@ -41,9 +44,12 @@ class Ports:
 
 @contextmanager
 def sole_owner(data: Path) -> Iterator[None]:
-    """Be the only supervisor of a data folder meanwhile. Raises `Conflict` when there is one."""
+    """Be the only supervisor of a data folder meanwhile. Raises `Conflict` when there is one.
+
+    The lock file holds the process id of the supervisor, for who has a signal for it.
+    """
     data.mkdir(parents=True, exist_ok=True)
-    with (data / "supervisor.lock").open("w") as lock:
+    with (data / "supervisor.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as busy:
@@ -51,6 +57,9 @@ def sole_owner(data: Path) -> Iterator[None]:
                 f"Another Leeway runs in {data.absolute()}: "
                 "stop it, or set LEEWAY_DATA to another folder."
             ) from busy
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
         yield
 
 
@@ -109,6 +118,7 @@ class Child:
     environment: Mapping[str, str]
     generation: int  # those of a lower one are told to end first
     process: asyncio.subprocess.Process | None = None
+    renewed: bool = False  # it was told to end, to be started again at once
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -144,7 +154,10 @@ def children(installation: Installation, ports: Ports) -> list[Child]:
 
 
 class Supervisor:
-    """Keeps its children alive until it is told to stop; then they drain, one generation after another."""
+    """Keeps its children alive until it is told to stop; then they drain, one generation after another.
+
+    Told to renew, it restarts the workers at the doors one after another.
+    """
 
     def __init__(
         self,
@@ -174,11 +187,13 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         keepers = [asyncio.create_task(self._keep(child)) for child in self._family]
+        renewing = asyncio.create_task(self._renew_when_told())
         await self._stopping.wait()
+        renewing.cancel()
         clean = await self._drain()
         for keeper in keepers:
             keeper.cancel()
-        await asyncio.gather(*keepers, return_exceptions=True)
+        await asyncio.gather(renewing, *keepers, return_exceptions=True)
         return 0 if clean else 1
 
     def stop(self) -> None:
@@ -200,7 +215,15 @@ class Supervisor:
                 f"(its log: {self._log_path(child)}; its last words: {self._words_path(child)})"
             )
 
-        await keep_alive(lambda: self._live_once(child), self._clock, self._stopping, tell)
+        await keep_alive(lambda: self._live(child), self._clock, self._stopping, tell)
+
+    async def _live(self, child: Child) -> int:
+        """Its exit code once it has ended by itself: a renewal is no end."""
+        code = await self._live_once(child)
+        while child.renewed and not self._stopping.is_set():
+            child.renewed = False
+            code = await self._live_once(child)
+        return code
 
     async def _live_once(self, child: Child) -> int:
         ready_read, ready_write = os.pipe()
@@ -256,6 +279,25 @@ class Supervisor:
 
     def _words_path(self, child: Child) -> Path:
         return self._log_path(child).with_suffix(".out")
+
+    async def _renew_when_told(self) -> None:
+        told = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(RENEW, told.set)
+        while True:
+            await told.wait()
+            await self._renew()
+            told.clear()
+
+    async def _renew(self) -> None:
+        """Restart the workers that share the port, each only once the one before it serves again."""
+        for child in (each for each in self._family if each.listener is not None):
+            await child.ready.wait()
+            self._say(f"{child.name} is told to end, and starts again")
+            child.ready.clear()
+            child.renewed = True
+            await self._end(child)
+            await child.ready.wait()
+        self._say("the workers at the doors are new")
 
     async def _drain(self) -> bool:
         """End each generation, with a deadline; whether all ended by themselves, cleanly."""

@@ -25,8 +25,8 @@ class Arrival:
 class ArrivalConfig(uvicorn.Config):
     """Uvicorn's configuration, with the bounds of an arrival.
 
-    Once it is `draining`, each answer is the last of its connection, and one on which nothing is asked
-    is closed after `linger_seconds`: what its client had just sent would be reset if it were closed at once.
+    Once it is `draining`, each answer that begins is the last of its connection, and one on which nothing is
+    asked is closed after `linger_seconds`: what its client had just sent would be reset if it were closed at once.
     """
 
     def __init__(
@@ -97,11 +97,17 @@ class ArrivalProtocol(HttpToolsProtocol):
         self._begun = False
         self._disarm()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.config.draining:
+            self._linger()
+
     def shutdown(self) -> None:
-        if self._answering:
+        if not self._answering:
+            self._linger()
+        elif not self.cycle.response_started:
             super().shutdown()
-        else:
-            self.loop.call_later(self.config.linger_seconds, self._close_if_idle)
+        # An answer whose headers are gone has said that its connection stays: it lingers when that has ended.
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "invalid_http", msg)
@@ -109,6 +115,9 @@ class ArrivalProtocol(HttpToolsProtocol):
     @property
     def _answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
+
+    def _linger(self) -> None:
+        self.loop.call_later(self.config.linger_seconds, self._close_if_idle)
 
     def _close_if_idle(self) -> None:
         if not (self._answering or self._begun or self.transport.is_closing()):
