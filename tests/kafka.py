@@ -42,7 +42,7 @@ async def make(cluster: Cluster, wanted: Sequence[Layout]) -> None:
     """Make what is missing."""
     admin = cluster.admin()
     await admin.start()
-    await apply(admin, await plan(admin, wanted), 1, SystemClock())
+    await apply(admin, await plan(admin, wanted, 1), SystemClock())
     await admin.close()
 
 

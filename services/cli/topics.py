@@ -13,8 +13,6 @@ from shared.errors import Invalid, Unavailable
 from shared.log.kafka import layout
 from shared.log.kafka.cluster import Cluster
 
-ENOUGH = 3  # one may be away for repair, and one may fail
-
 app = typer.Typer(help="Kafka's topics.", no_args_is_help=True, add_completion=False)
 
 
@@ -52,11 +50,10 @@ async def apply_topics(
     admin = cluster.admin()
     try:
         await admin.start()
-        changes = await layout.plan(admin, layout.layouts(cluster))
+        copies = await layout.replicas(admin, replication)
+        changes = await layout.plan(admin, layout.layouts(cluster), copies)
         if not dry_run:
-            brokers = (await admin.describe_cluster())["brokers"]
-            copies = replication or min(len(brokers), ENOUGH)
-            await layout.apply(admin, changes, copies, SystemClock())
+            await layout.apply(admin, changes, SystemClock())
     except KafkaError as error:
         raise Unavailable(f"Kafka at {cluster.servers} does not answer: {error!r}.") from error
     else:

@@ -12,7 +12,7 @@ from services.cli import topics
 from services.local.broker import Broker
 from shared.errors import Conflict, Invalid
 from shared.log.kafka.cluster import Cluster
-from shared.log.kafka.layout import Layout, layouts
+from shared.log.kafka.layout import IN_SYNC, Layout, layouts
 from shared.topics import INTERACTION_COMPLETED, REGISTRY_CHANGED
 from tests.kafka import make
 
@@ -79,7 +79,7 @@ async def test_what_differs_is_put_right_and_what_an_operator_added_stays(
     admin = cluster.admin()
     await admin.start()
     topic = cluster.topic(INTERACTION_COMPLETED.name)
-    changed = {"retention.ms": "1000", "segment.ms": "600000"}
+    changed = {"retention.ms": "1000", "segment.ms": "600000", IN_SYNC: "2"}
     await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, changed)])
     await admin.close()
     await until(cluster, INTERACTION_COMPLETED.name, "retention.ms", "1000")
@@ -89,7 +89,9 @@ async def test_what_differs_is_put_right_and_what_an_operator_added_stays(
     after = await until(cluster, INTERACTION_COMPLETED.name, "retention.ms", "604800000")
     assert f"change {topic}: " in told.stdout
     assert "retention.ms 1000 -> 604800000" in told.stdout
+    assert f"{IN_SYNC} 2 -> 1" in told.stdout
     assert (after["retention.ms"], after["segment.ms"]) == ("604800000", "600000")
+    assert after[IN_SYNC] == "1"
 
 
 async def test_another_number_of_partitions_is_refused(cluster: Cluster) -> None:

@@ -12,7 +12,7 @@ from services.cli.doctor.members import members
 from shared.clock import Clock
 from shared.errors import Conflict, Unavailable
 from shared.log.kafka.cluster import Cluster
-from shared.log.kafka.layout import layouts, plan
+from shared.log.kafka.layout import INTERNAL, in_sync, kept, layouts, plan, replicas
 from shared.log.kafka.letters import KafkaLetters
 from shared.topics import ALL, Topic
 
@@ -29,6 +29,8 @@ async def kafka(cluster: Cluster, clock: Clock) -> AsyncIterator[Finding]:
         yield topics
         if topics.state is State.FAIL:
             return
+        async for finding in safety(admin, cluster):
+            yield finding
         async for finding in _groups(admin, cluster):
             yield finding
         async for finding in _letters(cluster, clock):
@@ -53,7 +55,7 @@ async def _letters(cluster: Cluster, clock: Clock) -> AsyncIterator[Finding]:
 async def _topics(admin: AIOKafkaAdminClient, cluster: Cluster) -> Finding:
     wanted = layouts(cluster)
     try:
-        changes = await plan(admin, wanted)
+        changes = await plan(admin, wanted, await replicas(admin))
     except Conflict as fault:
         return fail("topics", fault.message)
     if not changes:
@@ -61,6 +63,34 @@ async def _topics(admin: AIOKafkaAdminClient, cluster: Cluster) -> Finding:
     state = fail if any(change.made for change in changes) else warn
     told = "; ".join(map(str, changes))
     return state("topics", f"`leeway topics apply` would {told}.")
+
+
+async def safety(admin: AIOKafkaAdminClient, cluster: Cluster) -> AsyncIterator[Finding]:
+    """Where there is more than one broker: whether each can be lost, as to our topics and to Kafka's own."""
+    enough = await replicas(admin)
+    if enough == 1:
+        return
+    found = await kept(admin, [*(layout.name for layout in layouts(cluster)), *INTERNAL])
+    if few := [name for name, topic in found.items() if topic.copies < enough]:
+        yield warn(
+            "copies",
+            f"Fewer than {enough} brokers keep {', '.join(sorted(few))}: one that is lost may take"
+            " what was acknowledged along; `kafka-reassign-partitions` adds copies.",
+        )
+    # What our own topics need is in `topics`: `leeway topics apply` sets it.
+    lax = [
+        name
+        for name in INTERNAL
+        if name in found and found[name].in_sync < in_sync(found[name].copies)
+    ]
+    if lax:
+        yield warn(
+            "copies",
+            f"{' and '.join(lax)} acknowledge what one broker has:"
+            f" set min.insync.replicas={in_sync(enough)} on them.",
+        )
+    if not few and not lax:
+        yield ok("copies", f"{enough} brokers keep each topic; any of them can be lost.")
 
 
 async def _groups(admin: AIOKafkaAdminClient, cluster: Cluster) -> AsyncIterator[Finding]:
