@@ -2,19 +2,27 @@
 
 import argparse
 import json
-import os
 import socket
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
-from services.placement import CLUSTER, SERVICES, Placement, settings_kinds
+from services.placement import (
+    CLUSTER,
+    SERVICES,
+    Placement,
+    build_apps,
+    build_backbone,
+    settings_kinds,
+)
 from services.process import main
 from services.refusals import in_plain_words
 from services.settings import Installation
 from shared.clock import SystemClock
-from shared.config.loader import load_config
-from shared.settings import check_settings, effective
+from shared.log.outbox import SqliteOutbox
+from shared.settings import ServiceSettings, check_settings
 
 
 def alone(service: str) -> None:
@@ -47,18 +55,32 @@ def run(placed: Callable[[Installation], Placement], *, check: bool) -> None:
         kinds = settings_kinds(placement.services)
         check_settings(kinds)
         if check:
-            _check(installation)
-            told = effective([installation, *(kind() for kind in kinds)])
-            sys.stdout.write(f"{json.dumps(told, indent=2)}\n")
+            _check(placement, installation)
+            sys.stdout.write(_told([installation, *(kind() for kind in kinds)]))
             return
     main(placement, installation)
 
 
-def _check(installation: Installation) -> None:
-    """Read the files that the settings name. Raises `Invalid`."""
-    load_config(installation.config_path, os.environ)
+def _check(placement: Placement, installation: Installation) -> None:
+    """Put together what a start would, over a folder that is thrown away; nothing is asked. Raises `Invalid`."""
+    clock = SystemClock()
+    with tempfile.TemporaryDirectory() as folder:
+        elsewhere = installation.model_copy(update={"data": Path(folder)})
+        outbox = SqliteOutbox(elsewhere.log_folder / "check.db", clock)
+        backbone = build_backbone(placement, elsewhere, outbox, clock)
+        build_apps(placement.services, backbone.host)
     if installation.tls is not None:
-        installation.tls.read(SystemClock().now())
+        installation.tls.read(clock.now())
+
+
+def _told(settings: Sequence[ServiceSettings]) -> str:
+    """Every setting by the variable that gives it, with the value that holds; secrets are masked."""
+    told = {
+        f"{one.model_config.get('env_prefix', '')}{field}".upper(): value
+        for one in settings
+        for field, value in one.model_dump(mode="json").items()
+    }
+    return f"{json.dumps(told, indent=2)}\n"
 
 
 def _parser(program: str) -> argparse.ArgumentParser:

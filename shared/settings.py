@@ -1,7 +1,7 @@
 """Settings: one frozen model per service, read once from the environment and from nowhere else."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
@@ -35,15 +35,6 @@ def check_settings(kinds: Sequence[type[ServiceSettings]]) -> None:
     faults = [fault for kind in kinds for fault in _faults_of(kind)]
     if faults:
         raise _refusal(faults)
-
-
-def effective(settings: Sequence[ServiceSettings]) -> Mapping[str, object]:
-    """Every setting by the variable that gives it, with the value that holds; secrets are masked."""
-    return {
-        _variable(type(one), field): value
-        for one in settings
-        for field, value in one.model_dump(mode="json").items()
-    }
 
 
 def _faults_of(kind: type[ServiceSettings]) -> Iterator[str]:

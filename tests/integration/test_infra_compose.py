@@ -20,7 +20,7 @@ from tests.chaos.line import free_port
 from tests.compose import Place
 from tests.deployment import PROCESSES
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 180
 NOWHERE = "127.0.0.1:9"
 HOSTS = {"kafka:9092": NOWHERE, "clickhouse:8123": NOWHERE, "postgres:5432": NOWHERE}
 # What only one of the two needs to be told: a container of its host, a child of its supervisor.
@@ -46,8 +46,13 @@ async def ran(words: Sequence[str], environment: Mapping[str, str]) -> str:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        said, complaints = await process.communicate()
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            said, complaints = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     assert process.returncode == 0, complaints.decode()
     return said.decode()
 
@@ -81,6 +86,14 @@ async def test_every_process_passes_its_check_with_what_it_is_given(place: Place
     )
 
     assert all('"LEEWAY_PEPPER": "**********"' in text for text in told)
+
+
+async def test_a_registry_for_other_hosts_is_refused_without_certificates(place: Place) -> None:
+    given = place.environment("registry")
+    bare = {name: value for name, value in given.items() if "LEEWAY_TLS" not in name}
+
+    with pytest.raises(AssertionError, match=r"between services on 0\.0\.0\.0 needs certificates"):
+        await ran([*place.command("registry"), "--check"], bare)
 
 
 def test_each_is_told_what_leeway_up_tells_it_in_a_cluster(place: Place) -> None:

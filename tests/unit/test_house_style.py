@@ -21,7 +21,6 @@ BROAD_EXCEPTS = {"shared/lifecycle.py": 1, "shared/log/consumer.py": 2}
 # Settings read the environment. These hand it on, or look up what leeway.yaml refers to by ${NAME}; and Java
 # is found as every program finds it.
 ENVIRONMENT = {
-    "services/__main__.py",
     "services/backbone/cluster.py",
     "services/backbone/embedded.py",
     "services/cli/alerts.py",
