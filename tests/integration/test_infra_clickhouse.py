@@ -222,13 +222,33 @@ def test_who_has_no_row_policy_reads_every_row() -> None:
     }
 
 
-async def test_what_an_insert_is_told_decides_about_repeats_on_this_engine(engine: Engine) -> None:
-    [row] = await engine.query(
-        "SELECT description FROM system.settings WHERE name = 'deduplicate_insert'"
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [
+        ("deduplicate_insert = 'enable', insert_deduplicate = 0", 1),
+        ("deduplicate_insert = 'disable', insert_deduplicate = 1", 2),
+    ],
+)
+async def test_one_setting_says_what_becomes_of_a_repeated_insert(
+    engine: Engine, settings: str, kept: int
+) -> None:
+    await engine.command(
+        "CREATE TABLE t (n UInt8) ENGINE = MergeTree ORDER BY n"
+        " SETTINGS non_replicated_deduplication_window = 10"
     )
+
+    for _ in range(2):
+        await engine.command(
+            f"INSERT INTO t SETTINGS async_insert = 0, insert_deduplication_token = 'a', {settings}"
+            " VALUES (1)"
+        )
+
+    assert await engine.query("SELECT toInt32(count()) AS kept FROM t") == [{"kept": kept}]
+
+
+def test_leeways_own_profile_stores_a_repeated_insert_once_and_at_once() -> None:
     told = {e.tag: e.text for e in _xml("users.xml").iterfind("profiles/leeway/*")}
 
-    assert "supersedes the `insert_deduplicate`" in str(row["description"])
     assert (told["deduplicate_insert"], told["async_insert"]) == ("enable", "0")
 
 
