@@ -228,9 +228,10 @@ class OutboxFile:
 
     def _apply(self, write: Write, batch: "_Batch") -> Sequence[Fact]:
         refused = self._accept(write.facts, batch)
-        opens = [(call.call_id, micros(call.opened_at), call.value) for call in write.opens]
-        OPEN_CALLS.add(self._db, opens)
-        self._bytes += sum(len(call.value) for call in write.opens)
+        if write.opens:
+            opens = [(call.call_id, micros(call.opened_at), call.value) for call in write.opens]
+            OPEN_CALLS.add(self._db, opens)
+            self._bytes += sum(len(call.value) for call in write.opens)
         for call_id in write.closes:
             self._db.execute("DELETE FROM open_calls WHERE call_id = ?", (call_id,))
         if write.intent is not None:
