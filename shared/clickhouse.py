@@ -75,7 +75,8 @@ _OF_A_VALUE = frozenset(
         469,  # VIOLATED_CONSTRAINT
     }
 )
-# A server says the same of its own files and connections: these count where the reader of the block says them.
+# A server says the same of its own files and connections: these count where it reads the block, or makes a column
+# of a record's values.
 _OF_ITS_BYTES = frozenset(
     {
         27,  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
@@ -89,7 +90,7 @@ _OF_ITS_BYTES = frozenset(
         131,  # TOO_LARGE_STRING_SIZE
     }
 )
-_READER = "While executing ProtobufRowInputFormat"
+_READING = ("While executing ProtobufRowInputFormat", "while executing 'FUNCTION ")
 
 Value = str | int | float | bool | None | Sequence[str]
 Row = dict[str, Any]  # a column's Python value follows from its ClickHouse type
@@ -213,8 +214,10 @@ def _of_statement(fault: ClickHouseError) -> Unavailable | Invalid:
 
 def _of_insert(fault: ClickHouseError) -> Unavailable | Invalid:
     code = _code(fault)
-    if code in _OF_A_VALUE or (code in _OF_ITS_BYTES and _READER in str(fault)):
-        return Invalid(str(fault), code=f"clickhouse_{code}")
+    said = str(fault)
+    reading = any(where in said for where in _READING)
+    if code in _OF_A_VALUE or (code in _OF_ITS_BYTES and reading):
+        return Invalid(said, code=f"clickhouse_{code}")
     return Unavailable(f"ClickHouse did not take a block: {fault}")
 
 

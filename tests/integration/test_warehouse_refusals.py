@@ -3,14 +3,16 @@
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
+from shared.clickhouse import ClickHouse
 from shared.errors import Invalid, Unavailable
+from shared.lifecycle import ClickHouseAddress
 from shared.topics import INTERACTION_COMPLETED, USAGE_RATED, Topic
+from tests.servers import LoopbackServer
 from tests.stores import Store, a_record, a_sink, a_store, a_usage, an_interaction, interactions
 
 OUTAGES = {
-    "ATTEMPT_TO_READ_AFTER_EOF": 32,  # another server's connection broke
-    "CANNOT_READ_ALL_DATA": 33,  # a file of its own is torn
     "BAD_ARGUMENTS": 36,
     "LOGICAL_ERROR": 49,
     "TYPE_MISMATCH": 53,
@@ -31,6 +33,12 @@ OUTAGES = {
     "UNKNOWN_EXCEPTION": 1002,
 }
 PASSING = {"NO_ZOOKEEPER": 225, "ALL_CONNECTION_TRIES_FAILED": 279, "SERVER_OVERLOADED": 745}
+
+# What is also said of a record: here of another server, and of a part on its own disk.
+OF_ITS_OWN = (
+    "Code: 32. DB::Exception: Attempt to read after eof: while receiving packet from shard-2:9000.",
+    "Code: 33. DB::Exception: Cannot read all data: (while reading from part 202611_1_1_0).",
+)
 
 # What the engine is asked to answer with any number.
 _THROW = "throwIf({when}, 'no', toInt16({number}))"
@@ -53,6 +61,19 @@ async def test_what_no_record_is_to_blame_for_buries_none(tmp_path: Path) -> Non
         assert await client.query("SELECT count() AS n FROM leeway.interactions_v1") == [{"n": 2}]
 
 
+@pytest.mark.parametrize("said", OF_ITS_OWN)
+async def test_a_store_that_cannot_read_what_is_its_own_blames_no_record(said: str) -> None:
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        number = said.split()[1].rstrip(".")
+        return web.Response(status=500, text=said, headers={"X-ClickHouse-Exception-Code": number})
+
+    async with LoopbackServer(refuse) as server:
+        address = ClickHouseAddress(server.url(""), "leeway", "")
+        async with ClickHouse(address) as client:
+            with pytest.raises(Unavailable, match=r"did not take a block"):
+                await a_sink(client).handle(interactions(range(1)))
+
+
 @pytest.mark.parametrize(
     ("value", "topic", "said"),
     [
@@ -70,6 +91,11 @@ async def test_what_no_record_is_to_blame_for_buries_none(tmp_path: Path) -> Non
             a_usage(1, cost_usd="1", cost_by_class_usd={"input": "9" * 21}).SerializeToString(),
             USAGE_RATED,
             "ARGUMENT_OUT_OF_BOUND",
+        ),
+        (
+            a_usage(1, cost_usd="1", cost_by_class_usd={"input": ""}).SerializeToString(),
+            USAGE_RATED,
+            "ATTEMPT_TO_READ_AFTER_EOF",
         ),
         (
             a_usage(1, cost_usd="1", cost_by_class_usd={"input": "x"}).SerializeToString(),
