@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import structlog
 from starlette.routing import BaseRoute
 
+from shared.bodies import Bodies
 from shared.clock import Clock
 from shared.config import Config
 from shared.failpoints import NONE, Failpoints
@@ -50,7 +51,8 @@ class Host:
     `group` builds the consumer of one group of this process; `live` is the view of what the registry
     says may run; `data` is the folder for files that a service owns; `clickhouse` is where SQL is asked;
     `tls` are the files of the process's certificate, for gRPC, where there is one; `failpoints` are where a
-    test wants the process to die; `tracing` opens spans, where traces are wanted. `tabled`, where
+    test wants the process to die; `tracing` opens spans, where traces are wanted; `bodies` is the budget of all
+    that the process is sent and holds. `tabled`, where
     there is one, is `group` with the states in a stream table; it ends the process when records wait and none
     was handled for so many seconds.
     """
@@ -65,6 +67,7 @@ class Host:
     tls: TlsFiles | None = None
     failpoints: Failpoints = NONE
     tracing: Tracing | None = None
+    bodies: Bodies = field(default_factory=Bodies)
     tabled: "Callable[[str, Sequence[Topic], Handler, ConsumerLimits, float], Group] | None" = None
 
 

@@ -16,11 +16,14 @@ from leeway_pb.v1.ingest_rpc_pb2_grpc import (
 )
 
 from services.local.certificates import Validity, make_certificates
+from shared.bodies import Bodies
 from shared.clock import Clock, SystemClock
 from shared.rpc.channel import Peer, Retries, rpc_channel
+from shared.rpc.door import Door
 from shared.rpc.health import Health
-from shared.rpc.server import Door, RpcServer
+from shared.rpc.server import RpcServer
 from shared.rpc.tls import TlsFiles
+from shared.telemetry.tracing import Tracing
 
 SERVICE = "leeway_pb.v1.Ingest"
 
@@ -50,11 +53,19 @@ async def a_server(
     door: Door | None = None,
     health: Health | None = None,
     clock: Clock | None = None,
+    *,
+    bodies: Bodies | None = None,
+    tracing: Tracing | None = None,
 ) -> AsyncIterator[RpcServer]:
     """The service behind a door between services, in the clear unless the door says otherwise."""
     services = {SERVICE: partial(add_IngestServicer_to_server, service)}
     async with RpcServer(
-        door or Door(stop_seconds=0), services, clock or SystemClock(), health
+        door or Door(stop_seconds=0),
+        services,
+        clock or SystemClock(),
+        health,
+        bodies=bodies,
+        tracing=tracing,
     ) as server:
         yield server
 

@@ -12,6 +12,7 @@ from services.backbone.backbone import Backbone
 from services.cluster import cluster_of
 from services.placement import Placement
 from services.settings import Installation
+from shared.bodies import Bodies
 from shared.clock import Clock, pause
 from shared.config.loader import load_config
 from shared.errors import Invalid, Unavailable
@@ -89,6 +90,7 @@ def build(
         group=group,
         tls=installation.tls,
         failpoints=failpoints,
+        bodies=Bodies(installation.body_budget_bytes),
         tabled=tabled,
     )
     registry = RegistryLink(Peer(REGISTRY, installation.registry_address, installation.tls), clock)

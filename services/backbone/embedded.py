@@ -8,6 +8,7 @@ from leeway_pb.v1.registry_pb2 import RegistryChanged
 from services.backbone.backbone import Backbone
 from services.placement import GROUPS, Placement
 from services.settings import Installation
+from shared.bodies import Bodies
 from shared.clock import Clock
 from shared.config.loader import load_config
 from shared.failpoints import Failpoints
@@ -60,6 +61,7 @@ def build(
         group=group,
         tls=installation.tls,
         failpoints=failpoints,
+        bodies=Bodies(installation.body_budget_bytes),
     )
     trimmer = Trimmer(placement.name, outbox, log(), GROUPS, clock)
     gauges = OutboxGauges(placement.name, installation.log_folder, GROUPS, clock)

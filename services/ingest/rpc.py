@@ -23,7 +23,8 @@ from services.ingest.stream import Intake
 from shared.clock import Clock
 from shared.live import LiveView
 from shared.rpc.callers import caller_of
-from shared.rpc.server import Door, Register
+from shared.rpc.door import Admit, Door
+from shared.rpc.server import Register
 from shared.rpc.tls import TlsFiles
 
 SCOPE = "ingest"
@@ -72,14 +73,15 @@ def services_of(intake: Intake, live: LiveView, clock: Clock) -> Mapping[str, Re
     }
 
 
-def door_of(settings: Settings, tls: TlsFiles | None) -> Door:
+def door_of(settings: Settings, tls: TlsFiles | None, admit: Admit) -> Door:
     """The door to applications: they show API keys, and with `tls` see our certificate, unless a proxy shows its own."""
     return Door(
         host=settings.grpc_host,
         port=settings.grpc_port,
         tls=tls if settings.grpc_tls else None,
         between_services=False,
-        max_message_bytes=settings.max_inflated_bytes,
+        admit=admit,
+        max_message_bytes=settings.grpc_message_bytes,
         max_call_seconds=settings.grpc_call_seconds,
         stop_seconds=settings.grpc_stop_seconds,
     )

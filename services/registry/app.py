@@ -48,7 +48,7 @@ def build(settings: Settings, host: Host) -> App:
     health = Health(serving=False)
     tail = Tail(store, host.clock, health.announce, interval_seconds=settings.publish_seconds)
     door, services = door_of(settings, host.tls), services_of(store, tail, settings)
-    server = RpcServer(door, services, host.clock, health)
+    server = RpcServer(door, services, host.clock, health, bodies=host.bodies, tracing=host.tracing)
     return App(
         name="registry",
         routes=Api(registry, host.live, host.clock).routes(),

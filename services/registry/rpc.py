@@ -22,7 +22,8 @@ from services.registry.stream import message_of
 from services.registry.tail import Tail
 from shared.errors import Conflict, Unavailable
 from shared.rpc.callers import require_service
-from shared.rpc.server import Door, Register
+from shared.rpc.door import Door
+from shared.rpc.server import Register
 from shared.rpc.tls import TlsFiles
 
 BATCH = 500

@@ -1,22 +1,30 @@
 """Who is calling over gRPC: a tenant by its API key, or a service by its certificate."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
-from grpc.aio import Metadata, ServicerContext
+from grpc.aio import ServicerContext
 
 from shared.clock import Clock
 from shared.errors import Denied
 from shared.http import caller_by
 from shared.live import Caller, LiveView
+from shared.rpc.door import Admit, Metadata
 
 
 def caller_of(
     context: "ServicerContext[object, object]", live: LiveView, clock: Clock, scope: str
 ) -> Caller:
     """Who is calling, by the metadata `authorization` or `x-api-key`; raises `Denied`."""
-    metadata = context.invocation_metadata() or Metadata()
-    headers = {key: value for key, value in metadata if isinstance(value, str)}
-    return caller_by(headers, live, clock, scope)
+    return caller_by(_headers(context.invocation_metadata() or ()), live, clock, scope)
+
+
+def admission(live: LiveView, clock: Clock, scope: str) -> Admit:
+    """Who a door lets in: callers as `caller_of` knows them, and nobody else."""
+
+    def admit(metadata: Metadata) -> None:
+        caller_by(_headers(metadata), live, clock, scope)
+
+    return admit
 
 
 def require_service(context: "ServicerContext[object, object]", services: Collection[str]) -> None:
@@ -33,3 +41,7 @@ def require_service(context: "ServicerContext[object, object]", services: Collec
             f"The certificate of '{', '.join(sorted(names))}' may not ask this: "
             f"expected one of {', '.join(sorted(services))}."
         )
+
+
+def _headers(metadata: Metadata) -> Mapping[str, str]:
+    return {key: value for key, value in metadata if isinstance(value, str)}

@@ -1,20 +1,22 @@
 """The gRPC server of a process: health, limits, deadlines, and mutual TLS where there are certificates."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Self
 
 import grpc
 
+from shared.bodies import FREE_BYTES, Bodies
 from shared.clock import Clock
 from shared.errors import Conflict, Invalid
+from shared.rpc.door import Door
 from shared.rpc.guard import Guard
 from shared.rpc.health import Health
-from shared.rpc.tls import TlsFiles, server_credentials
-
-MIB = 1024 * 1024
+from shared.rpc.messages import Messages
+from shared.rpc.seen import Seen
+from shared.rpc.tls import server_credentials
+from shared.telemetry.tracing import Tracing
 
 # A peer that is gone is noticed within a minute; a client may ask as often as our channels do.
 _KEEPALIVE = (
@@ -24,25 +26,10 @@ _KEEPALIVE = (
     ("grpc.http2.min_ping_interval_without_data_ms", 15_000),
 )
 
+# What is not read yet stays within one window of HTTP/2 per call: it would grow on a fast line.
+_WINDOW = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", FREE_BYTES))
+
 Register = Callable[[grpc.aio.Server], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """Where a server listens, and what it asks of a call.
-
-    Between services, callers show a certificate and set deadlines, and without `tls` the door is on
-    loopback or nowhere. Otherwise callers show an API key, and a call without a deadline is given one.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 0  # 0 picks a free one
-    tls: TlsFiles | None = None
-    between_services: bool = True
-    max_message_bytes: int = MIB
-    max_calls: int = 1_000
-    max_call_seconds: float = 900.0
-    stop_seconds: float = 5.0
 
 
 class RpcServer:
@@ -50,6 +37,8 @@ class RpcServer:
 
     Raises `Invalid` for a door between services that is neither on loopback nor has `tls`. Health
     answers as `health` says, which serves from the start unless given. There is no reflection.
+    Messages share the budget of `bodies` with whatever else the process holds; `tracing`, where it is
+    wanted, has a span of each call.
     """
 
     def __init__(
@@ -58,6 +47,9 @@ class RpcServer:
         services: Mapping[str, Register],
         clock: Clock,
         health: Health | None = None,
+        *,
+        bodies: Bodies | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         _require_loopback(door)
         self._door = door
@@ -65,14 +57,15 @@ class RpcServer:
         self._clock = clock
         self._server: grpc.aio.Server | None = None
         self._health = health or Health()
+        self._seen = Seen(clock, tracing)
+        self._guard = Guard(door, Messages(door, bodies or Bodies()))
         self.port = 0
 
     async def __aenter__(self) -> Self:
-        door = self._door
+        largest = self._door.max_message_bytes
         server = grpc.aio.server(
-            interceptors=[Guard(required=door.between_services, max_seconds=door.max_call_seconds)],
-            options=[("grpc.max_receive_message_length", door.max_message_bytes), *_KEEPALIVE],
-            maximum_concurrent_rpcs=door.max_calls,
+            interceptors=[self._seen, self._guard],
+            options=[("grpc.max_receive_message_length", largest), *_KEEPALIVE, *_WINDOW],
         )
         await self._health.open(server, tuple(self._services))
         for register in self._services.values():

@@ -16,7 +16,7 @@ from services.feedback.app import build as build_feedback
 from services.feedback.settings import Settings as FeedbackSettings
 from services.ingest.app import build as build_ingest
 from services.ingest.otlp import JSON, export_of
-from services.ingest.rpc import door_of, services_of
+from services.ingest.rpc import SCOPE, door_of, services_of
 from services.ingest.settings import Settings as IngestSettings
 from services.ingest.stream import Intake
 from shared.clock import SystemClock
@@ -24,6 +24,7 @@ from shared.lifecycle import App
 from shared.log.folder import FolderLog
 from shared.log.outbox import SqliteOutbox
 from shared.log.record import Outbox
+from shared.rpc.callers import admission
 from shared.rpc.server import RpcServer
 from shared.topics import FEEDBACK_RECEIVED, INTERACTION_COMPLETED, SPAN_ENDED
 from tests.builders import FEEDBACK_ID, INTERACTION_ID
@@ -113,7 +114,8 @@ def _an_export(name: str) -> dict[str, Any]:
 def _rpc(outbox: Outbox) -> RpcServer:
     view, clock = a_live_view(), SystemClock()
     services = services_of(Intake(outbox, view, clock), view, clock)
-    return RpcServer(door_of(IngestSettings(), None), services, clock)
+    door = door_of(IngestSettings(), None, admission(view, clock, SCOPE))
+    return RpcServer(door, services, clock)
 
 
 def _channel(server: RpcServer) -> grpc.aio.Channel:

@@ -20,11 +20,12 @@ from leeway_pb.v1.ingest_rpc_pb2_grpc import IngestStub
 from leeway_pb.v1.interaction_pb2 import InteractionCompleted
 
 from services.ingest.otlp import JSON, export_of
-from services.ingest.rpc import door_of, services_of
+from services.ingest.rpc import SCOPE, door_of, services_of
 from services.ingest.settings import Settings
 from services.ingest.stream import Intake
 from shared.clock import SimulatedClock
 from shared.live import LiveView
+from shared.rpc.callers import admission
 from shared.rpc.server import RpcServer
 from shared.topics import INTERACTION_COMPLETED, SPAN_ENDED
 from tests.builders import NOW
@@ -41,10 +42,12 @@ async def a_channel(
     outbox: FakeOutbox, live: LiveView | None = None
 ) -> AsyncIterator[grpc.aio.Channel]:
     view, clock = live or a_live_view(), SimulatedClock(NOW)
-    settings = Settings(max_inflated_bytes=1_000_000)
+    settings = Settings(grpc_message_bytes=1_000_000)
     services = services_of(Intake(outbox, view, clock), view, clock)
     async with (
-        RpcServer(door_of(settings, None), services, clock) as server,
+        RpcServer(
+            door_of(settings, None, admission(view, clock, SCOPE)), services, clock
+        ) as server,
         grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
     ):
         yield channel
@@ -118,8 +121,10 @@ async def test_a_compressed_bomb_is_refused_before_it_is_read() -> None:
 async def test_behind_a_proxy_that_ends_tls_the_door_is_plain(tmp_path: Path) -> None:
     (files,) = certificates(tmp_path, "edge")
 
-    assert door_of(Settings(), files).tls == files
-    assert door_of(Settings(grpc_tls=False), files).tls is None
+    admit = admission(a_live_view(), SimulatedClock(NOW), SCOPE)
+
+    assert door_of(Settings(), files, admit).tls == files
+    assert door_of(Settings(grpc_tls=False), files, admit).tls is None
 
 
 async def test_the_example_of_the_docs_records_an_interaction(tmp_path: Path) -> None:
@@ -131,7 +136,9 @@ async def test_the_example_of_the_docs_records_an_interaction(tmp_path: Path) ->
     outbox, view, clock = FakeOutbox(), a_live_view(), SimulatedClock(NOW)
     services = services_of(Intake(outbox, view, clock), view, clock)
 
-    async with RpcServer(door_of(Settings(), None), services, clock) as server:
+    async with RpcServer(
+        door_of(Settings(), None, admission(view, clock, SCOPE)), services, clock
+    ) as server:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             str(tmp_path / "example.py"),

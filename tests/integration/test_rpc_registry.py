@@ -33,8 +33,9 @@ from shared.live_feed.file import LiveFile
 from shared.live_feed.source import RegistryLink
 from shared.live_feed.told import Source
 from shared.rpc.channel import Peer
+from shared.rpc.door import Door
 from shared.rpc.health import Health
-from shared.rpc.server import Door, RpcServer
+from shared.rpc.server import RpcServer
 from shared.rpc.tls import TlsFiles
 from tests.registry import START, Installation
 from tests.rpc import certificates, failure_of

@@ -13,9 +13,9 @@ from leeway_pb.v1.ingest_rpc_pb2_grpc import IngestStub
 
 from shared.errors import Conflict, Denied, Invalid, LeewayError, NotFound, Unavailable
 from shared.rpc.channel import Retries
+from shared.rpc.door import Door
 from shared.rpc.errors import error_of
 from shared.rpc.health import Health
-from shared.rpc.server import Door
 from tests.rpc import SERVICE, Answering, a_server, a_stub, accept, failure_of
 
 ONE = RecordRequest(interactions=[InteractionDraft(model="demo")])
@@ -89,14 +89,15 @@ async def test_more_calls_at_once_than_the_door_holds_are_refused() -> None:
 
     async with (
         a_server(Answering(begin), Door(max_calls=1, stop_seconds=0)) as server,
-        a_stub(server) as stub,
+        a_stub(server, retries=ONCE) as stub,
     ):
         first = stub.Record(ONE)
         await begun.wait()
         failure = await failure_of(stub.Record(ONE))
         first.cancel()
 
-    assert failure.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert failure.code() is grpc.StatusCode.UNAVAILABLE
+    assert failure.details() == "Too many calls at once."
 
 
 @pytest.mark.parametrize(

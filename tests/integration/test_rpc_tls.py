@@ -17,8 +17,8 @@ from shared.errors import Invalid
 from shared.live_feed.source import RegistryLink
 from shared.rpc.callers import require_service
 from shared.rpc.channel import Peer, Retries
+from shared.rpc.door import Door
 from shared.rpc.errors import error_of
-from shared.rpc.server import Door
 from shared.rpc.tls import Identity, TlsFiles, channel_credentials
 from tests.rpc import Answering, a_server, a_stub, accept, certificates, failure_of
 
