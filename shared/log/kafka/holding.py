@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -34,21 +34,29 @@ class Holding:
     """The partitions of a member (by the name of their source), and a seat for each partition number.
 
     `intents` are batches that were begun and not ended, by partition number; `fetched` is what came
-    and was not handed out, `strays` what came and is no fact.
+    and was not handed out, longest waiting first, `strays` what came and is no fact.
     """
 
     places: Mapping[str, TopicPartition]
     seats: Mapping[int, Seat]
     intents: dict[int, Ranges] = field(default_factory=dict)
-    fetched: deque[tuple[int, Messages]] = field(default_factory=deque)
+    fetched: dict[int, dict[TopicPartition, list[ConsumerRecord]]] = field(default_factory=dict)
     strays: dict[int, list[DeadLetter]] = field(default_factory=dict)
 
+    @property
+    def waiting(self) -> int:
+        """How many messages were fetched and not handed out."""
+        return sum(len(each) for part in self.fetched.values() for each in part.values())
+
     def add(self, messages: Messages) -> None:
-        """Keep what was fetched, in parts of one partition number each."""
-        parts: dict[int, dict[TopicPartition, Sequence[ConsumerRecord]]] = defaultdict(dict)
+        """Keep what was fetched, behind what waits of the same partition number."""
         for place, each in messages.items():
-            parts[place.partition][place] = each
-        self.fetched.extend(parts.items())
+            self.fetched.setdefault(place.partition, {}).setdefault(place, []).extend(each)
+
+    def next_part(self) -> tuple[int, Messages]:
+        """The partition number that has waited longest, and what came of it: it goes to the end of the queue."""
+        number = next(iter(self.fetched))
+        return number, self.fetched.pop(number)
 
     def records(self, messages: Messages, cluster: Cluster) -> tuple[list[Record], Ranges]:
         """The facts among the messages, by source, and the ranges they came from; strays are kept."""
