@@ -48,6 +48,7 @@ INTERACTION_EMBEDDED = Topic(
 )
 USAGE_RATED = Topic("usage.rated.v1", "UsageRated", ("billing",), ("warehouse", "alerting"))
 DRIFT_DETECTED = Topic("drift.detected.v1", "DriftDetected", ("drift",), ("warehouse", "alerting"))
+DRIFT_MEASURED = Topic("drift.measured.v1", "DriftMeasured", ("drift",), ("warehouse",))
 ALERT_CHANGED = Topic("alert.changed.v1", "AlertChanged", ("alerting",), ("warehouse",))
 REGISTRY_CHANGED = Topic(
     "registry.changed.v1",
@@ -66,6 +67,7 @@ ALL: tuple[Topic, ...] = (
     INTERACTION_EMBEDDED,
     USAGE_RATED,
     DRIFT_DETECTED,
+    DRIFT_MEASURED,
     ALERT_CHANGED,
     REGISTRY_CHANGED,
 )

@@ -11,6 +11,7 @@ from services.drift.fleet import Fleet
 from services.drift.places import Places
 from services.drift.stream import DriftHandler
 from services.drift.whereabouts import Place, Subject, Whereabouts
+from services.drift.windows import Terms, Windows
 from shared.clock import SimulatedClock
 from shared.errors import Unavailable
 from shared.topics import FEEDBACK_RECEIVED, INTERACTION_COMPLETED, INTERACTION_SCORED
@@ -99,4 +100,4 @@ def a_drift_handler() -> DriftHandler:
     """Drift over streams that learn fast, for interactions with vectors, which sees detections at one time only."""
     clock = SimulatedClock(NOW)
     places = Places(Whereabouts(1000, 10_000), DemoArchive(), clock)
-    return DriftHandler(NoEmbedder(), a_fleet(), places, clock)
+    return DriftHandler(NoEmbedder(), a_fleet(), Windows(Terms()), places, clock)

@@ -8,6 +8,7 @@ from services.drift.settings import Hosting, Settings
 from services.drift.store import Shelf, StoredPlaces
 from services.drift.stream import DriftHandler
 from services.drift.whereabouts import Whereabouts
+from services.drift.windows import Terms, Windows
 from shared.clickhouse import ClickHouse
 from shared.lifecycle import App, Group, Host
 from shared.log.consumer import ConsumerLimits
@@ -27,7 +28,7 @@ def build(settings: Settings, host: Host) -> App:
         StoredPlaces(clickhouse, settings.lookup_seconds),
         host.clock,
     )
-    handler = DriftHandler(embedder, fleet, places, host.clock)
+    handler = DriftHandler(embedder, fleet, Windows(_terms(settings)), places, host.clock)
     consumer = _consumer(settings, host, handler)
     return App("drift", resources=(embedder, shelf, clickhouse), tasks=[consumer.run])
 
@@ -36,6 +37,14 @@ def _consumer(settings: Settings, host: Host, handler: DriftHandler) -> Group:
     if settings.host is Hosting.FAUST and host.tabled is not None:
         return host.tabled("drift", TOPICS, handler, ConsumerLimits(), settings.stall_seconds)
     return host.group("drift", TOPICS, handler, ConsumerLimits())
+
+
+def _terms(settings: Settings) -> Terms:
+    return Terms(
+        window_seconds=settings.window_seconds,
+        grace_seconds=settings.grace_seconds,
+        most_of_tenant=settings.streams_per_tenant,
+    )
 
 
 def _policy(settings: Settings) -> Policy:

@@ -1,5 +1,6 @@
 """The life of a stream: it learns what is normal, watches, alarms, and holds its tongue for a while."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -102,7 +103,8 @@ class Stream:
     `reference` holds the rows learnt so far, and `turns` counts how often it was learnt or begun anew;
     `last_alarm` is the number of the last row that was told of; `repeats` how often the same shift was
     told again. Rows that nothing can be learnt from are no fault of the caller's: the reference is
-    dropped, `flaw` says why, and the stream learns from the next ones.
+    dropped, `flaw` says why, and the stream learns from the next ones. `statistics` is what the detector
+    found of each row that was observed last: NaN while the stream learns.
     """
 
     key: StreamKey
@@ -114,10 +116,16 @@ class Stream:
     last_alarm: int | None = None
     repeats: int = 0
     flaw: str = ""
+    statistics: list[float] = field(default_factory=list)
+
+    @property
+    def threshold(self) -> float:
+        """What a statistic has to pass to be an alarm; 0 while nothing is watched."""
+        return self.detector.threshold if self.detector else 0.0
 
     def observe(self, observations: Sequence[Observation]) -> list[Finding]:
         """Take the next rows, in order; fitting and calibrating, once per reference, takes seconds."""
-        self.flaw = ""
+        self.flaw, self.statistics = "", []
         findings: list[Finding] = []
         rest = list(observations)
         while rest:
@@ -130,6 +138,7 @@ class Stream:
         taken = observations[: max(wanted - len(self.reference), 0)]
         for observation in taken:
             self._add(observation)
+        self.statistics += [math.nan] * len(taken)
         if len(self.reference) >= wanted:
             self._fit()
         return len(taken)
@@ -164,14 +173,17 @@ class Stream:
             self._drop(unlike.message)
             return 0
         alarms = {detection.index: detection for detection in found}
+        statistics, watched = self.detector.statistics, len(rows)
         for index, observation in enumerate(rows):
             self.trail.add(_label(observation))
             if index in alarms and self._is_told():
                 findings.append(self._finding(alarms[index], observation))
                 if self.policy.relearn_after and self.repeats >= self.policy.relearn_after:
                     self._turn(None)
-                    return index + 1
-        return len(rows)
+                    watched = index + 1
+                    break
+        self.statistics += statistics[:watched]
+        return watched
 
     def _turn(self, detector: Detector | None) -> None:
         """Begin to watch, or with None to learn."""

@@ -8,6 +8,7 @@ import structlog
 
 from services.drift.domain import Finding, Observation, Policy, Stream, StreamKey
 from services.drift.state import PREFIX, StreamState, stream_key, stream_name
+from services.drift.windows import Reading
 
 log = structlog.get_logger()
 
@@ -33,6 +34,7 @@ class Fleet:
 
     At most `resident` are in memory. At most `per_tenant` are known of one tenant: a new one makes
     the least recently used of the same tenant forgotten, so that no tenant can push out another's.
+    `readings` are the rows of the last `observe`, by stream, with what their detectors found.
     """
 
     def __init__(self, policy: Policy, shelf: StreamShelf, resident: int, per_tenant: int) -> None:
@@ -42,6 +44,7 @@ class Fleet:
         self._per_tenant = per_tenant
         self._streams: OrderedDict[StreamKey, StreamState] = OrderedDict()
         self._known: defaultdict[str, OrderedDict[StreamKey, None]] = defaultdict(OrderedDict)
+        self.readings: list[Reading] = []
 
     def restore(self, states: Mapping[str, bytes]) -> None:
         """Begin anew from the stored blobs: all streams are laid on the shelf."""
@@ -65,6 +68,7 @@ class Fleet:
             rows[observation.key].append(observation)
         findings: list[Finding] = []
         changes: dict[str, bytes | None] = {}
+        self.readings = []
         for key, own in rows.items():
             changes |= self._make_room(key)
             state = self._stream(key)
@@ -72,6 +76,8 @@ class Fleet:
             if state.stream.flaw:
                 _tell_dropped(key, state.stream.flaw)
             changes |= state.changes()
+            stream = state.stream
+            self.readings.append(Reading(key, own, stream.statistics, stream.threshold))
         return findings, changes
 
     def _stream(self, key: StreamKey) -> StreamState:

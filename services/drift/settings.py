@@ -29,6 +29,8 @@ class Settings(ServiceSettings):
     relearn_after_repeats: int = Field(default=0, ge=0)  # 0: never take a lasting shift for normal
     resident_streams: int = Field(default=200, ge=1)
     streams_per_tenant: int = Field(default=500, ge=1)
+    window_seconds: int = Field(default=60, ge=1, le=86_400)
+    grace_seconds: float = Field(default=60.0, ge=0)  # for rows of a window that come late
     remembered_interactions: int = Field(default=20_000, ge=0)  # of each tenant
     remembered_interactions_in_all: int = Field(default=200_000, ge=0)
     lookup_seconds: float = Field(default=2.0, gt=0)  # for those that are not remembered

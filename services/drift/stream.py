@@ -13,8 +13,10 @@ from leeway_pb.v1.detection_pb2 import DriftDetected
 from leeway_pb.v1.embedding_pb2 import InteractionEmbedded
 from leeway_pb.v1.feedback_pb2 import FeedbackReceived
 from leeway_pb.v1.interaction_pb2 import InteractionCompleted
+from leeway_pb.v1.measurement_pb2 import DriftMeasured
 from leeway_pb.v1.score_pb2 import InteractionScored
 
+from services.drift.detectors.catalogue import EMBEDDING
 from services.drift.detectors.detector import Floats
 from services.drift.domain import Finding, Observation
 from services.drift.embedders import Embedder
@@ -22,12 +24,14 @@ from services.drift.fleet import Fleet
 from services.drift.places import Places
 from services.drift.signals import CLIENT, asked, failure, input_row, opinion, subject_of, verdict
 from services.drift.whereabouts import Place, Subject
+from services.drift.windows import Measured, Windows
 from services.drift.wording import summary
 from shared.clock import Clock, micros
 from shared.ids import derived_id
 from shared.log.record import DeadLetter, Effect, Fact, Record
 from shared.topics import (
     DRIFT_DETECTED,
+    DRIFT_MEASURED,
     FEEDBACK_RECEIVED,
     INTERACTION_COMPLETED,
     INTERACTION_EMBEDDED,
@@ -85,14 +89,18 @@ class DriftHandler:
     and every event id is derived from the record that caused it.
     """
 
-    def __init__(self, embedder: Embedder, fleet: Fleet, places: Places, clock: Clock) -> None:
+    def __init__(
+        self, embedder: Embedder, fleet: Fleet, windows: Windows, places: Places, clock: Clock
+    ) -> None:
         self._embedder = embedder
         self._fleet = fleet
+        self._windows = windows
         self._places = places
         self._clock = clock
 
     def restore(self, states: Mapping[str, bytes]) -> None:
         self._fleet.restore(states)
+        self._windows.restore(states)
         self._places.restore(states)
 
     async def handle(self, records: Sequence[Record]) -> Effect:
@@ -107,13 +115,15 @@ class DriftHandler:
         embedded = self._embed(batch)
         rows = [each.row for each in embedded] + _numbers(batch, places)
         findings, changes = self._fleet.observe(rows)
+        measured, opened = self._windows.observe(self._fleet.readings, now_us)
         for finding in findings:
             _tell(finding)
         return Effect(
             facts=[_embedded_fact(each) for each in embedded]
-            + [_detected_fact(finding, now_us) for finding in findings],
+            + [_detected_fact(finding, now_us) for finding in findings]
+            + [_measured_fact(each) for each in measured],
             dead_letters=batch.dead,
-            states=changes,
+            states={**changes, **opened},
         )
 
     def _embed(self, batch: _Batch) -> list[_Embedded]:
@@ -210,6 +220,33 @@ def _detected_fact(finding: Finding, now_us: int) -> Fact:
         interaction_ids=[label.interaction_id for label in finding.examples],
     )
     return Fact(DRIFT_DETECTED, key.tenant, detection_id, message.SerializeToString())
+
+
+def _measured_fact(measured: Measured) -> Fact:
+    key, window = measured.key, measured.window
+    window_id = derived_id(
+        DRIFT_MEASURED.name, key.tenant, key.feature, key.variant, window.opened_by
+    )
+    message = DriftMeasured(
+        window_id=window_id,
+        tenant=key.tenant,
+        environment=key.environment,
+        request_model=key.model,
+        feature=key.feature,
+        variant=key.variant,
+        begins_at_us=window.begins_at_us,
+        window_seconds=window.seconds,
+        rows=window.rows,
+        late_rows=measured.late_rows,
+        watched_rows=window.watched,
+    )
+    if key.feature != EMBEDDING:
+        message.total, message.lowest, message.highest = window.total, window.lowest, window.highest
+    if window.watched:
+        message.mean_statistic = window.strangeness / window.watched
+        message.highest_statistic = window.strangest
+        message.threshold = window.threshold
+    return Fact(DRIFT_MEASURED, key.tenant, window_id, message.SerializeToString())
 
 
 def _evidence(finding: Finding) -> bytes:

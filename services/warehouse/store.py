@@ -11,6 +11,7 @@ from shared.failpoints import NONE, Failpoints, Step
 from shared.topics import (
     ALERT_CHANGED,
     DRIFT_DETECTED,
+    DRIFT_MEASURED,
     FEEDBACK_RECEIVED,
     INTERACTION_COMPLETED,
     INTERACTION_EMBEDDED,
@@ -45,6 +46,7 @@ FACT_TABLES = (
     FactTable(INTERACTION_EMBEDDED, "embeddings", "embedding.proto"),
     FactTable(USAGE_RATED, "usage", "usage.proto"),
     FactTable(DRIFT_DETECTED, "detections", "detection.proto"),
+    FactTable(DRIFT_MEASURED, "drift_windows", "measurement.proto"),
     FactTable(ALERT_CHANGED, "alerts", "alert.proto"),
 )
 

@@ -246,6 +246,7 @@ ALLOWED: tuple[str, ...] = (
     "SELECT kind, name, avg(value_normalized) FROM feedback_v1 GROUP BY kind, name",
     "SELECT evaluator, avgIf(value, passed), countIf(NOT passed) FROM scores_v1 GROUP BY evaluator",
     "SELECT feature, statistic / threshold FROM detections_v1 WHERE direction IN ('up', 'new')",
+    "SELECT feature, max(highest_statistic / threshold) FROM drift_windows_v1 WHERE rows > 5 GROUP BY feature",
     "SELECT rule, dateDiff('minute', started_at, changed_at) FROM alerts_v1 WHERE state = 'resolved'",
     "SELECT u.cost_usd, f.label FROM usage_v1 u LEFT JOIN feedback_v1 f ON f.interaction_id = u.interaction_id",
     "SELECT * FROM usage_v1 ANY LEFT JOIN scores_v1 USING (interaction_id) LIMIT 1",

@@ -12,6 +12,7 @@ from leeway_pb.v1.detection_pb2 import DriftDetected
 from leeway_pb.v1.embedding_pb2 import InteractionEmbedded
 from leeway_pb.v1.feedback_pb2 import FeedbackReceived
 from leeway_pb.v1.interaction_pb2 import Attempt, InteractionCompleted
+from leeway_pb.v1.measurement_pb2 import DriftMeasured
 from leeway_pb.v1.score_pb2 import InteractionScored
 from leeway_pb.v1.span_pb2 import SpanEnded
 from leeway_pb.v1.usage_pb2 import UsageRated
@@ -23,6 +24,7 @@ from shared.lifecycle import ClickHouseAddress
 from shared.topics import (
     ALERT_CHANGED,
     DRIFT_DETECTED,
+    DRIFT_MEASURED,
     FEEDBACK_RECEIVED,
     INTERACTION_EMBEDDED,
     INTERACTION_SCORED,
@@ -199,6 +201,7 @@ async def test_every_topic_has_a_table_that_takes_it(tmp_path: Path) -> None:
             (INTERACTION_EMBEDDED, InteractionEmbedded(interaction_id="i", tenant="acme", vector=[1, 2])),
             (SPAN_ENDED, SpanEnded(trace_id="t", span_id="s", tenant="acme", attributes={"a": "b"})),
             (DRIFT_DETECTED, DriftDetected(detection_id="d", tenant="acme", interaction_ids=["i"])),
+            (DRIFT_MEASURED, DriftMeasured(window_id="w", tenant="acme", rows=4, total=3)),
             (ALERT_CHANGED, AlertChanged(alert_id="a", tenant="acme", state="firing", changed_at_us=at)),
             (ALERT_CHANGED, AlertChanged(alert_id="a", tenant="acme", state="resolved", changed_at_us=at + 1)),
         ]  # fmt: skip
@@ -213,6 +216,8 @@ async def test_every_topic_has_a_table_that_takes_it(tmp_path: Path) -> None:
         assert effect.dead_letters == []
         value = await client.query("SELECT value_normalized AS v FROM leeway.feedback_v1")
         assert value == [{"v": 0.75}]
+        window = await client.query("SELECT mean, lowest FROM leeway.drift_windows_v1")
+        assert window == [{"mean": 0.75, "lowest": None}]
         assert await client.query("SELECT state FROM leeway.alerts_v1") == [{"state": "resolved"}]
         changes = await client.query("SELECT count() AS n FROM leeway.alert_changes_v1")
         assert changes == [{"n": 2}]
@@ -312,6 +317,7 @@ async def test_the_tables_columns_are_the_messages_fields(tmp_path: Path) -> Non
         "embeddings": InteractionEmbedded,
         "usage": UsageRated,
         "detections": DriftDetected,
+        "drift_windows": DriftMeasured,
         "alerts": AlertChanged,
     }
     async with a_store(tmp_path) as store, store.client() as client:

@@ -8,15 +8,17 @@ import pytest
 
 from leeway_pb.v1.detection_pb2 import DriftDetected
 from leeway_pb.v1.embedding_pb2 import InteractionEmbedded
+from leeway_pb.v1.measurement_pb2 import DriftMeasured
 
 from services.drift.detectors.detector import Floats
 from services.drift.places import Places
 from services.drift.stream import DriftHandler
 from services.drift.whereabouts import Place, Subject, Whereabouts
+from services.drift.windows import Terms, Windows
 from shared.clock import SimulatedClock, micros
 from shared.log.record import Effect, Fact, Record
 from tests.builders import NOW, a_fact, a_feedback, a_record, a_score, an_interaction_completed
-from tests.drift import FakeArchive, a_fleet
+from tests.drift import FakeArchive, Stored, a_fleet
 
 
 class FakeEmbedder:
@@ -36,7 +38,7 @@ class FakeEmbedder:
 def a_handler(archive: FakeArchive | None = None) -> DriftHandler:
     clock = SimulatedClock(NOW)
     places = Places(Whereabouts(100, 1000), archive or FakeArchive(), clock)
-    handler = DriftHandler(FakeEmbedder(), a_fleet(), places, clock)
+    handler = DriftHandler(FakeEmbedder(), a_fleet(), Windows(Terms()), places, clock)
     handler.restore({})
     return handler
 
@@ -57,8 +59,59 @@ def detections(effect: Effect) -> list[DriftDetected]:
     ]
 
 
+def asking_at(seconds: float, texts: Sequence[str], begin: int) -> list[Record]:
+    """Calls that began so long after the start of a minute."""
+    facts = [
+        an_interaction_completed(interaction_id=f"i-{n}", input_text=text)
+        for n, text in enumerate(texts, begin)
+    ]
+    for fact in facts:
+        fact.started_at_us = MINUTE_US + round(seconds * 1e6)
+    return [a_record(a_fact(fact), seq=n) for n, fact in enumerate(facts, begin + 1)]
+
+
+def measurements(effect: Effect) -> list[DriftMeasured]:
+    return [
+        DriftMeasured.FromString(fact.value)
+        for fact in effect.facts
+        if fact.topic.name == "drift.measured.v1"
+    ]
+
+
+MINUTE_US = micros(NOW) // 60_000_000 * 60_000_000 - 600_000_000
 USUAL = [f"about horse {n}" for n in range(100)]
 ZEBRAS = [f"about zebra {n}" for n in range(6)]
+
+
+async def test_a_minute_that_is_over_is_told_of_every_stream() -> None:
+    handler = a_handler()
+    await handler.handle(asking_at(1, USUAL, 0))
+
+    effect = await handler.handle(asking_at(120, USUAL[:1], 100))
+
+    failures, inputs = sorted(measurements(effect), key=lambda told: told.feature, reverse=True)
+    assert (failures.feature, failures.rows, failures.total) == ("error_rate", 100, 0)
+    assert (inputs.feature, inputs.variant, inputs.rows) == ("embedding", "fake-3", 100)
+    assert (inputs.begins_at_us, inputs.window_seconds) == (MINUTE_US, 60)
+    assert (inputs.watched_rows, failures.watched_rows) == (40, 60)
+    assert inputs.mean_statistic < inputs.highest_statistic < inputs.threshold
+    assert not inputs.HasField("total")
+    assert failures.HasField("total")
+
+
+async def test_a_minute_that_is_told_is_told_no_more() -> None:
+    handler, stored = a_handler(), Stored()
+    stored.apply((await handler.handle(asking_at(1, USUAL, 0))).states)
+    first = await handler.handle(asking_at(120, USUAL[:1], 100))
+    stored.apply(first.states)
+    restarted = a_handler()
+    restarted.restore(stored.blobs)
+
+    second = await restarted.handle(asking_at(240, USUAL[:1], 101))
+
+    told = [*measurements(first), *measurements(second)]
+    assert [each.rows for each in told] == [100, 100, 1, 1]
+    assert len({each.window_id for each in told}) == 4
 
 
 async def test_every_input_with_a_text_is_embedded_and_told() -> None:

@@ -71,6 +71,15 @@ class BettingDetector:
         self._target = 0.0
         self._before = 0.0
         self._rows = 0
+        self._statistics: list[float] = []
+
+    @property
+    def threshold(self) -> float:
+        return self._target / (1 - DOUBT)
+
+    @property
+    def statistics(self) -> Sequence[float]:
+        return self._statistics
 
     def bounds(self, reference: Doubles) -> tuple[float, float]:
         """A confidence interval of the reference's mean at level 1 - `DOUBT`."""
@@ -102,9 +111,12 @@ class BettingDetector:
         if self._bets is None or not self._target:
             return []
         detections = []
+        self._statistics = []
         for index, payoffs in enumerate(self._bets.pay(values)):
             self._ledger.settle(float(values[index]), payoffs)
-            if self._ledger.sums.mean() >= self._threshold:
+            statistic = float(self._ledger.sums.mean())
+            self._statistics.append(statistic)
+            if statistic >= self.threshold:
                 detections.append(self._detection(index))
                 self._ledger = Ledger.empty(len(payoffs))
         return detections
@@ -137,10 +149,6 @@ class BettingDetector:
         detector._ledger = Ledger(*unpack(progress)["ledger"].astype(np.float64))
         return detector
 
-    @property
-    def _threshold(self) -> float:
-        return self._target / (1 - DOUBT)
-
     def _values(self, numbers: npt.ArrayLike) -> Doubles:
         values = np.asarray(numbers, np.float64)
         if values.ndim != 1 or not ((values >= 0) & (values <= 1)).all():
@@ -154,7 +162,7 @@ class BettingDetector:
         return Detection(
             index=index,
             statistic=float(self._ledger.sums.mean()),
-            threshold=self._threshold,
+            threshold=self.threshold,
             target_run_length=self._target,
             direction="up" if self._bets.slopes[winner] > 0 else "down",
             change_ago=rows - 1,

@@ -52,6 +52,16 @@ class Detector(Protocol):
         """Fix the mean number of rows between two false alarms. Needs `fit`; may take seconds."""
         ...
 
+    @property
+    def threshold(self) -> float:
+        """What a statistic has to pass to be an alarm. Needs `calibrate`."""
+        ...
+
+    @property
+    def statistics(self) -> Sequence[float]:
+        """What the last `update` found of each of its rows; empty before."""
+        ...
+
     def update(self, batch: npt.ArrayLike) -> Sequence[Detection]:
         """Look at the next rows, in order; every alarm restarts the detector behind its row.
 

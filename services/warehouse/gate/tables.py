@@ -8,6 +8,7 @@ VIEWS = frozenset(
         "alerts_v1",
         "calls_v1",
         "detections_v1",
+        "drift_windows_v1",
         "embeddings_v1",
         "feedback_current_v1",
         "feedback_v1",

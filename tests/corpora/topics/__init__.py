@@ -10,6 +10,7 @@ from leeway_pb.v1.detection_pb2 import DriftDetected
 from leeway_pb.v1.embedding_pb2 import InteractionEmbedded
 from leeway_pb.v1.feedback_pb2 import FeedbackReceived
 from leeway_pb.v1.interaction_pb2 import InteractionCompleted
+from leeway_pb.v1.measurement_pb2 import DriftMeasured
 from leeway_pb.v1.registry_pb2 import RegistryChanged
 from leeway_pb.v1.score_pb2 import InteractionScored
 from leeway_pb.v1.span_pb2 import SpanEnded
@@ -27,6 +28,7 @@ TopicMessage = (
     | InteractionEmbedded
     | UsageRated
     | DriftDetected
+    | DriftMeasured
     | AlertChanged
     | RegistryChanged
 )

@@ -69,6 +69,15 @@ class EmbeddingDetector:
         self._baseline: Baseline | None = None
         self._calibration: Calibration | None = None
         self._ring = Features.blank(0, 0)
+        self._statistics: list[float] = []
+
+    @property
+    def threshold(self) -> float:
+        return self._calibration.threshold if self._calibration else 0.0
+
+    @property
+    def statistics(self) -> Sequence[float]:
+        return self._statistics
 
     def fit(self, reference: npt.ArrayLike) -> Self:
         rows = _vectors(reference)
@@ -98,16 +107,20 @@ class EmbeddingDetector:
         rows = _vectors(batch)
         features = self._baseline.lens.see(self._narrow(rows))
         detections: list[Detection] = []
+        self._statistics = []
         place = 0
         while place < len(features):
             seen = self._ring.followed_by(features[place : place + _STRETCH])
             strangeness = self._calibration.scale.strangeness(self._baseline.cells.watch(seen))
-            over = np.flatnonzero(strangeness.max(axis=1) > self._calibration.threshold)
+            strangest = strangeness.max(axis=1)
+            over = np.flatnonzero(strangest > self._calibration.threshold)
             if not over.size:
+                self._statistics += strangest.tolist()
                 self._ring = seen[-LONGEST_WINDOW:]
                 place += _STRETCH
                 continue
             first = int(over[0])
+            self._statistics += strangest[: first + 1].tolist()
             recent = seen[first + 1 : first + 1 + LONGEST_WINDOW]
             detections.append(self._detection(place + first, recent, strangeness[first]))
             self._restart()
