@@ -63,7 +63,7 @@ class KafkaHarness:
     @asynccontextmanager
     async def outbox(self, name: str = "edge-0") -> AsyncIterator[SqliteOutbox]:
         path = self._folder / f"{name}.db"
-        async with SqliteOutbox(path, SystemClock()) as self._store:
+        async with SqliteOutbox(path, SystemClock(), forwarded=True) as self._store:
             yield self._store
 
     async def run(

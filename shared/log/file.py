@@ -302,7 +302,8 @@ class OutboxFile:
             "accepted_at_us": str(record.accepted_at_us),
             **({DAMAGED: "1"} if record.damage else {}),
         }
-        topic, told = f"{record.topic}.dlq", json.dumps(headers)
+        topic = f"{record.topic.removesuffix('.dlq')}.dlq"  # a damaged letter is one all the same
+        told = json.dumps(headers)
         batch.add(topic, record.partition, record.key, record.event_id, told, record.value)
         self._db.execute(
             "INSERT INTO quarantined VALUES (?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET n = n + 1",

@@ -84,10 +84,13 @@ async def _letters(cluster: Cluster, group: str) -> Counter[Cell]:
     names = {cluster.topic(t.dead_letters): t.name for t in ALL if t.name in COUNTED}
     partitions = {t.name: t.partitions for t in ALL}
     places = [TopicPartition(k, p) for k, name in names.items() for p in range(partitions[name])]
-    letters = Counter[Cell]()
+    letters, seqs = Counter[Cell](), Counter[str]()
     async for record, _ in _records(cluster, dict.fromkeys(places, Span()), names):
-        if record.headers.get("group") == group:
-            letters[_cell(record, record.topic)] += 1
+        # What the relay gave up on reaches no group: it is as good as given up by this one.
+        if record.headers.get("group") in (group, RELAY) and record.seq > seqs[record.lane]:
+            seqs[record.lane] = record.seq
+            accepted_at_us = int(record.headers["accepted_at_us"])
+            letters[record.topic, record.key, accepted_at_us // MINUTE_US] += 1
     return letters
 
 

@@ -1,10 +1,10 @@
 """The dead letters in Kafka's `.dlq` topics."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from aiokafka.errors import KafkaError
-from aiokafka.structs import TopicPartition
+from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from shared.clock import Clock, micros
 from shared.errors import Unavailable
@@ -13,7 +13,7 @@ from shared.log.kafka.cluster import Cluster
 from shared.log.kafka.message import headers_of, record_of
 from shared.log.kafka.reading import Span, read_spans
 from shared.log.letters import Letter
-from shared.log.record import ONLY_FOR, Record
+from shared.log.record import Record
 from shared.topics import ALL
 
 PRODUCER = "replay"
@@ -27,7 +27,7 @@ class KafkaLetters:
         self._clock = clock
 
     async def read(self) -> Sequence[Letter]:
-        """See `Letters.read`. Raises `Unavailable`."""
+        """See `Letters.read`; what a relay has sent twice is listed once. Raises `Unavailable`."""
         spans = {
             TopicPartition(self._cluster.topic(topic.dead_letters), partition): Span()
             for topic in ALL
@@ -37,21 +37,15 @@ class KafkaLetters:
             messages = await read_spans(self._cluster, spans)
         except KafkaError as error:
             raise Unavailable(f"Kafka's dead letters cannot be read: {error!r}.") from error
-        return [
-            Letter(
-                f"{name}:{message.partition}:{message.offset}",
-                record_of(message, name, f"{name}/{message.partition}"),
-            )
-            for message in messages
-            for name in [self._cluster.name(message.topic)]
-        ]
+        return list(self._letters(messages))
 
     async def replay(self, letters: Sequence[Letter]) -> None:
         """See `Letters.replay`. Raises `Unavailable`: then a part of them may have been played."""
+        records = self._records(letters)
         producer = self._cluster.producer("zstd")
         try:
             await producer.start()
-            for record in self._records(letters):
+            for record in records:
                 await producer.send_and_wait(
                     self._cluster.topic(record.topic),
                     record.value,
@@ -64,13 +58,23 @@ class KafkaLetters:
         finally:
             await producer.stop()
 
+    def _letters(self, messages: Iterable[ConsumerRecord]) -> Iterator[Letter]:
+        last = Counter[str]()
+        for message in messages:
+            name = self._cluster.name(message.topic)
+            record = record_of(message, name, f"{name}/{message.partition}")
+            if record.seq > last[record.lane]:
+                last[record.lane] = record.seq
+                yield Letter(f"{name}:{message.partition}:{message.offset}", record)
+
     def _records(self, letters: Sequence[Letter]) -> list[Record]:
-        """The letters as records of a lane of this replay's own."""
+        """The letters as records of a lane of this replay's own. Raises `Invalid` as `Letter.fact` does."""
         epoch, now_us = new_id(), micros(self._clock.now())
         seqs: Counter[tuple[str, int]] = Counter()
         records = []
         for letter in letters:
-            topic, partition = letter.topic.name, letter.record.partition
+            fact = letter.fact()
+            topic, partition = fact.topic.name, letter.record.partition
             seqs[topic, partition] += 1
             records.append(
                 Record(
@@ -81,11 +85,11 @@ class KafkaLetters:
                     producer=PRODUCER,
                     epoch=epoch,
                     seq=seqs[topic, partition],
-                    key=letter.record.key,
-                    event_id=letter.record.event_id,
+                    key=fact.key,
+                    event_id=fact.event_id,
                     accepted_at_us=now_us,
-                    value=letter.record.value,
-                    headers={ONLY_FOR: letter.group},
+                    value=fact.value,
+                    headers=fact.headers,
                 )
             )
         return records

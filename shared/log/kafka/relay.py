@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -19,12 +20,15 @@ from shared.log.folder import FolderLog
 from shared.log.kafka.cluster import Cluster
 from shared.log.kafka.packing import by_partition, packed
 from shared.log.record import Effect, Position, Record
+from shared.log.sealed import Damaged
 from shared.topics import ALL, BY_NAME
 
 log = structlog.get_logger()
 
 RELAY = "relay"
 LIMITS = ConsumerLimits(max_records=5_000, max_age_seconds=0.02)
+# Dead letters too: those of the relay itself, which finds what the disk has damaged.
+FORWARDED = [*ALL, *(replace(topic, name=topic.dead_letters) for topic in ALL)]
 STOP_SECONDS = 5.0
 STANDBY_SECONDS = 1.0
 
@@ -34,6 +38,7 @@ class Relay:
 
     It is a group like any other, that steps in the outbox of its process: its position moves on when
     the broker acknowledged, and the trimmer deletes only what it has passed (the group is named `RELAY`).
+    A record that the disk has damaged goes on as a dead letter: its bytes as they are found, and why.
     """
 
     def __init__(
@@ -66,7 +71,7 @@ class Relay:
         store = _FurthestPositions(self._folder, self._store)
         source = FolderLog(self._folder)
         self._consumer = Consumer(
-            RELAY, ALL, source, store, forwarder, LIMITS, self._clock, self._failpoints
+            RELAY, FORWARDED, source, store, forwarder, LIMITS, self._clock, self._failpoints
         )
         try:
             await self._consumer.run(stop)
@@ -174,6 +179,9 @@ class _FurthestPositions:
 
     def _steps(self, group: str) -> list[tuple[str, Position]]:
         source = FolderLog(self._folder)
-        steps = [step for reader in source.readers() for step in reader.steps(group).items()]
-        source.close()
-        return steps
+        try:
+            return [step for reader in source.readers() for step in reader.steps(group).items()]
+        except Damaged as damage:
+            raise Unavailable(f"How far the relay has come is not known: {damage}.") from damage
+        finally:
+            source.close()
