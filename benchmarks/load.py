@@ -17,6 +17,7 @@ class Sample:
     first_byte: float
     total: float
     whole: bool
+    status: int
 
 
 @dataclass(slots=True)
@@ -80,8 +81,9 @@ class Connection(asyncio.Protocol):
         async with asyncio.timeout(60):
             await self._answered
         ended = time.perf_counter()
-        whole = self._parser.get_status_code() == 200 and self._tail == self._end
-        return Sample(self._first - started, ended - started, whole)
+        status = self._parser.get_status_code()
+        whole = status == 200 and self._tail == self._end
+        return Sample(self._first - started, ended - started, whole, status)
 
     def close(self) -> None:
         if self._transport is not None:

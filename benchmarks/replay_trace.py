@@ -1,26 +1,29 @@
 """Claim: a replay of a real hour of calls is stored exactly once, with its token counts and its exact cost.
 
-With `--kill N` that holds although `edge` and `core` (with `--cluster`: `edge`, `warehouse` and `billing`,
-each a process by itself over Kafka) are killed (`kill -9`) N times each in the middle of it; the trace is replayed again from its start until the last of them is back.
-Data: the Azure LLM inference trace 2023 (TIMESTAMP, ContextTokens, GeneratedTokens; CC-BY 4.0).
+With `--kill N` that holds although each process (with `--cluster`: each of its seven, over Kafka) is killed
+(`kill -9`) N times in the middle of it, and with `--kill-broker M` Kafka itself M times; the calls are replayed
+again from the first until the last of them is back.
+Data: the Azure LLM inference trace 2023 (TIMESTAMP, ContextTokens, GeneratedTokens; CC-BY 4.0); without it
+`--limit` calls with random token counts, at random moments of `--seconds`.
 """
 
 import argparse
 import asyncio
 import json
+import math
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from benchmarks.replay.books import Books, Login, Verdict, audit
-from benchmarks.replay.calls import Call, trace
+from benchmarks.replay.calls import Call, synthetic, trace
 from benchmarks.replay.client import Client, Replayed
-from benchmarks.replay.kills import CLUSTER, EMBEDDED, Gone, Killer
+from benchmarks.replay.kills import BROKER, CLUSTER, EMBEDDED, Gone, Killer, Revived
 from shared.secrets_folder import SecretsFolder
 from tests.stack import Stack, a_stack
 
@@ -40,25 +43,25 @@ async def replay_and_kill(
     stack: Stack,
     calls: Sequence[Call],
     *,
-    victims: Sequence[str] = EMBEDDED,
-    each: int = 0,
+    kills: Mapping[str, int],
     seed: int = 0,
+    broker: Revived | None = None,
 ) -> Outcome:
     """Replay against a stack of one's own, kill meanwhile, and audit to the raw tables and the log."""
     ready, run = stack.ready, str(time.time_ns())
-    killer = Killer(stack.folder / "ready.json", victims)
+    killer = Killer(stack.folder / "ready.json", broker)
     start = time.monotonic()
-    killing = asyncio.create_task(killer.kill(each, calls[-1].after, seed))
+    killing = asyncio.create_task(killer.kill(kills, calls[-1].after, seed))
     client = Client(ready["url"], ready["api_key"], run)
-    replayed = await client.replay(calls, enough=lambda: not each or killing.done())
-    seconds, kills = time.monotonic() - start, await killing
+    replayed = await client.replay(calls, enough=lambda: not any(kills.values()) or killing.done())
+    seconds, gone = time.monotonic() - start, await killing
     secrets = SecretsFolder(stack.folder / "data")
     operator = Login(ready["sql_url"], secrets.operator_user, secrets.operator_password())
     books = Books(operator, run)
     seen = await books.view(name for name, _ in replayed.accepted)
     code, _ = await stack.leeway("doctor", "accounting", "--json", "--url", ready["sql_url"])
     raw = [await books.copies(table) for table in ("interactions", "usage")]
-    return Outcome(replayed, seconds, kills, audit(replayed.accepted, seen, raw), code == 0)
+    return Outcome(replayed, seconds, gone, audit(replayed.accepted, seen, raw), code == 0)
 
 
 async def replay_elsewhere(calls: Sequence[Call], url: str, key: str, login: Login) -> Outcome:
@@ -86,6 +89,7 @@ def report(outcome: Outcome) -> dict[str, object]:
         "unacknowledged": dict(verdict.unacknowledged),
         "kills": Counter(gone.victim for gone in outcome.kills),
         "median_recovery_seconds": _median_recoveries(outcome.kills),
+        "recovery_p95_seconds": _p95([gone.seconds for gone in outcome.kills]),
         "longest_recovery_seconds": round(max((g.seconds for g in outcome.kills), default=0), 2),
         "accounting": outcome.accounting,
         "cost_usd": str(verdict.cost_usd.normalize()),
@@ -103,16 +107,30 @@ def _median_recoveries(kills: Sequence[Gone]) -> dict[str, float]:
     return {victim: round(median(each), 2) for victim, each in seconds.items()}
 
 
+def _p95(seconds: Sequence[float]) -> float:
+    """By nearest rank; 0 without any."""
+    return round(sorted(seconds)[math.ceil(0.95 * len(seconds)) - 1], 2) if seconds else 0.0
+
+
 async def measure(options: argparse.Namespace) -> dict[str, object]:
-    calls = trace(options.data, options.speedup, options.limit)
+    calls = (
+        trace(options.data, options.speedup, options.limit)
+        if options.data
+        else synthetic(options.limit, options.seconds, options.seed)
+    )
     if options.url:
         login = Login(options.sql, options.sql_user, options.sql_password)
         return report(await replay_elsewhere(calls, options.url, options.key, login))
     words, victims = (("--cluster",), CLUSTER) if options.cluster else ((), EMBEDDED)
-    each, seed = options.kill, options.seed
-    with _folder() as folder:
+    kills = dict.fromkeys(victims, options.kill) | {BROKER: options.kill_broker}
+    with _folder() as folder, ExitStack() as last:
         async with a_stack(folder, *words) as stack:
-            outcome = await replay_and_kill(stack, calls, victims=victims, each=each, seed=seed)
+            broker = Revived(stack.ready["pids"][BROKER]) if options.kill_broker else None
+            if broker is not None:
+                last.callback(broker.end)  # the processes drain into it
+            outcome = await replay_and_kill(
+                stack, calls, kills=kills, seed=options.seed, broker=broker
+            )
     return report(outcome)
 
 
@@ -126,10 +144,12 @@ def _folder() -> Iterator[Path]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="the trace's CSV file")
+    parser.add_argument("--data", type=Path, help="the trace's CSV file; else made-up calls")
     parser.add_argument("--speedup", type=float, default=10.0)
     parser.add_argument("--limit", type=int, help="only the first so many calls")
+    parser.add_argument("--seconds", type=float, default=300.0, help="that made-up calls last")
     parser.add_argument("--kill", type=int, default=0, help="kills of each kind of process")
+    parser.add_argument("--kill-broker", type=int, default=0, help="kills of the cluster's Kafka")
     parser.add_argument("--cluster", action="store_true", help="start a cluster, with Kafka")
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     parser.add_argument("--url", help="a running installation's API; else one is started")
@@ -140,6 +160,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.url and (options.kill or options.cluster):
         parser.error("--kill and --cluster need an installation of their own: leave out --url.")
+    if options.kill_broker and not options.cluster:
+        parser.error("--kill-broker needs a broker: add --cluster.")
+    if options.data is None and options.limit is None:
+        parser.error("Without --data, --limit says how many calls are made up.")
     print(json.dumps(asyncio.run(measure(options))))
 
 

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 import structlog
 import uvloop
 
+from services.allocator import give_back_large_blocks
 from services.backbone.backbone import Backbone
 from services.placement import Placement, build_apps, build_backbone
 from services.settings import Installation
@@ -168,6 +169,7 @@ def main(placement: Placement, installation: Installation) -> None:
     """Run the process to its end."""
     os.umask(0o077)  # what it writes is for its owner alone
     log_to(installation.log_file)
+    give_back_large_blocks()
     sys.setswitchinterval(SWITCH_SECONDS)
     os.nice(installation.nice)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -173,13 +173,14 @@ class Supervisor:
         self._clock = clock
         self._say = say
         self._config = ""
+        self._started = False
         self._stopping = asyncio.Event()
         self._lifeline = os.pipe()
 
     async def run(self, on_ready: Callable[[Mapping[str, int]], None]) -> int:
         """Start everything and live until stopped; returns the exit code, 0 after a clean drain.
 
-        `on_ready` gets the pids whenever all serve: at the start, and again after each restart.
+        `on_ready` gets the pids once all serve, and from then on those that serve whenever one does again.
         """
         self._on_ready = on_ready
         self._config = await asyncio.to_thread(kept_config, self._installation)
@@ -201,11 +202,13 @@ class Supervisor:
         self._stopping.set()
 
     async def _announce(self, child: Child, ready_fd: int) -> None:
-        """Wait for the child's byte; once every child has sent its own, tell who waits for that."""
+        """Wait for the child's byte; once every child has sent its first, tell who waits for that."""
         if await asyncio.to_thread(os.read, ready_fd, 1):
             child.ready.set()
-            if all(other.ready.is_set() for other in self._family):
-                self._on_ready({other.name: other.pid for other in self._family})
+            serving = {other.name: other.pid for other in self._family if other.ready.is_set()}
+            self._started = self._started or len(serving) == len(self._family)
+            if self._started:
+                self._on_ready(serving)
         os.close(ready_fd)
 
     async def _keep(self, child: Child) -> None:

@@ -1,17 +1,24 @@
-"""`kill -9` at random moments: which process, when, and how long it was gone."""
+"""`kill -9` at random moments: which process, when, and how long it was gone.
+
+What the supervisor does not restart (a cluster's Kafka) is started again here, as a child of this process.
+"""
 
 import asyncio
 import json
 import os
 import random
 import signal
+import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.local.broker import ADDRESS, answers
+
 EMBEDDED = ("core", "edge", "warehouse")
-CLUSTER = ("warehouse", "billing", "edge")
+CLUSTER = ("edge", "registry", "warehouse", "billing", "drift", "evaluation", "alerting")
+BROKER = "kafka"
 LOOK_SECONDS = 0.02
 
 
@@ -23,10 +30,44 @@ class Gone:
     seconds: float
 
 
-def moments(victims: Sequence[str], each: int, seconds: float, seed: int) -> dict[str, list[float]]:
+def moments(kills: Mapping[str, int], seconds: float, seed: int) -> dict[str, list[float]]:
     """For each kind of process its moments to die, in seconds from the start, in order."""
     rng = random.Random(seed)
-    return {victim: sorted(rng.uniform(0, seconds) for _ in range(each)) for victim in victims}
+    return {
+        victim: sorted(rng.uniform(0, seconds) for _ in range(times))
+        for victim, times in kills.items()
+    }
+
+
+class Revived:
+    """A process that nobody else starts again: killed, and started by its own command line."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
+        self._folder = Path(f"/proc/{pid}/cwd").readlink()
+        self._successor: subprocess.Popen[bytes] | None = None
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if self._successor is None:
+            os.kill(self._pid, signal.SIGKILL)
+        else:
+            self._successor.kill()
+            self._successor.wait()
+
+    def start(self) -> None:
+        """Start its successor; what it says stands in its folder."""
+        with (self._folder / "successor.log").open("ab") as said:
+            self._successor = subprocess.Popen(
+                self._command, cwd=self._folder, stdout=said, stderr=said
+            )
+
+    def end(self) -> None:
+        """End its successor, if it has one."""
+        if self._successor is not None:
+            self._successor.terminate()
+            self._successor.wait()
 
 
 class Killer:
@@ -36,14 +77,14 @@ class Killer:
     ends a process that serves. The other kind may die meanwhile.
     """
 
-    def __init__(self, ready_file: Path, victims: Sequence[str] = EMBEDDED) -> None:
+    def __init__(self, ready_file: Path, broker: Revived | None = None) -> None:
         self._ready_file = ready_file
-        self._victims = victims
+        self._broker = broker
 
-    async def kill(self, each: int, seconds: float, seed: int) -> list[Gone]:
+    async def kill(self, kills: Mapping[str, int], seconds: float, seed: int) -> list[Gone]:
         """Kill so many of each kind within some seconds, or later when recoveries take longer."""
         start = time.monotonic()
-        plan = moments(self._victims, each, seconds, seed)
+        plan = moments(kills, seconds, seed)
         rounds = await asyncio.gather(
             *(self._kill_all(victim, [start + at for at in plan[victim]]) for victim in plan)
         )
@@ -53,13 +94,26 @@ class Killer:
         gone = []
         for at in times:
             await asyncio.sleep(max(0.0, at - time.monotonic()))
-            name, pid = self._pid(victim)
-            os.kill(pid, signal.SIGKILL)
             killed = time.monotonic()
-            while self._pids().get(name, pid) == pid:  # noqa: ASYNC110 (another process writes the file)
-                await asyncio.sleep(LOOK_SECONDS)
+            if victim == BROKER and self._broker is not None:
+                await self._kill_broker(self._broker)
+            else:
+                await self._kill(victim)
             gone.append(Gone(victim, time.monotonic() - killed))
         return gone
+
+    async def _kill(self, victim: str) -> None:
+        name, pid = self._pid(victim)
+        os.kill(pid, signal.SIGKILL)
+        while self._pids().get(name, pid) == pid:  # noqa: ASYNC110 (another process writes the file)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _kill_broker(self, broker: Revived) -> None:
+        broker.kill()
+        broker.start()
+        address = (self._ready_file.parent / "data" / BROKER / ADDRESS).read_text()
+        while not await asyncio.to_thread(answers, int(address.rpartition(":")[2])):  # noqa: ASYNC110 (the same)
+            await asyncio.sleep(LOOK_SECONDS)
 
     def _pid(self, victim: str) -> tuple[str, int]:
         return next((name, pid) for name, pid in self._pids().items() if name.startswith(victim))

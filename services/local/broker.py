@@ -56,7 +56,7 @@ class Broker:
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self._folder
             )
         deadline = time.monotonic() + START_SECONDS
-        while not _answers(self._port):
+        while not answers(self._port):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
                 told = (self._folder / "broker.log").read_text()[-4000:]
@@ -144,8 +144,8 @@ def _free_ports(n: int) -> list[int]:
     return ports
 
 
-def _answers(port: int) -> bool:
-    """Whether ApiVersions, the first request of every client, is answered."""
+def answers(port: int) -> bool:
+    """Whether a broker is there: whether ApiVersions, the first request of every client, is answered."""
     request = struct.pack(">hhih", 18, 0, 1, 5) + b"tests"
     try:
         with closing(socket.create_connection(("127.0.0.1", port), timeout=2)) as connection:

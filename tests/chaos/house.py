@@ -51,14 +51,18 @@ class House:
         return self.stack.folder / "data" / "log"
 
     def pid(self, name: str) -> int:
-        """The process of that name now."""
-        return int(json.loads((self.stack.folder / "ready.json").read_text())["pids"][name])
+        """The process of that name now; 0 where it does not serve."""
+        return int(json.loads((self.stack.folder / "ready.json").read_text())["pids"].get(name, 0))
 
     async def post(self, path: str, body: object) -> Answer:
         """Send JSON once. What breaks off was not answered."""
-        url, data = f"{self.stack.ready['url']}{path}", io.BytesIO(json.dumps(body).encode())
+        return await self.send(path, json.dumps(body).encode())
+
+    async def send(self, path: str, content: bytes, encoding: str = "identity") -> Answer:
+        """Send the bytes of JSON once, perhaps compressed."""
+        url, headers = f"{self.stack.ready['url']}{path}", {**_JSON, "content-encoding": encoding}
         try:
-            async with self.http.post(url, data=data, headers=_JSON) as reply:
+            async with self.http.post(url, data=io.BytesIO(content), headers=headers) as reply:
                 content = await reply.read()
                 told = reply.headers.get("x-leeway-interaction-id", "")
                 return Answer(reply.status, _parsed(content), told)
@@ -73,13 +77,13 @@ class House:
             await asyncio.sleep(LOOK_SECONDS)
         return answer
 
-    async def end(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
-        """End a process, and return when its successor serves."""
+    async def end(self, name: str) -> None:
+        """Kill a process, and return when its successor serves."""
         before = self.pid(name)
-        self.trial.inject(f"{name} {how.name}")
-        os.kill(before, how)
+        self.trial.kill(name)
+        os.kill(before, signal.SIGKILL)
         with self.trial.recovery():
-            await self.comes(lambda: self.pid(name) != before)
+            await self.comes(lambda: self.pid(name) not in {0, before})
 
     async def comes(self, holds: Callable[[], bool]) -> None:
         """Wait for something outside this process."""

@@ -10,7 +10,10 @@ from random import Random
 
 from tests.chaos.ledger import Ledger, Verdict
 
-_HEAD = ("row", "trial", "seed", "faults", "accepted", "stored", "lost", "duplicated", "recovery")
+_HEAD = (
+    *("row", "trial", "seed", "faults", "kills"),
+    *("accepted", "stored", "lost", "duplicated", "recovery"),
+)
 
 
 @dataclass(slots=True)
@@ -28,6 +31,7 @@ class Trial:
     random: Random = field(init=False)
     ledger: Ledger = field(default_factory=Ledger)
     faults: Counter[str] = field(default_factory=Counter)
+    kills: int = 0
     recoveries: list[float] = field(default_factory=list)
     verdict: Verdict | None = None
 
@@ -37,6 +41,11 @@ class Trial:
     def inject(self, fault: str, times: int = 1) -> None:
         """Count a fault, in two or three words, as it is injected."""
         self.faults[fault] += times
+
+    def kill(self, whom: str) -> None:
+        """Count a SIGKILL, a fault as well, as it is sent."""
+        self.inject(f"{whom} killed")
+        self.kills += 1
 
     @contextmanager
     def recovery(self) -> Iterator[None]:
@@ -65,12 +74,21 @@ class Trial:
         )
         longest = f"{max(self.recoveries):.1f} s" if self.recoveries else "-"
         return [
-            str(cell) for cell in (self.row, self.name, self.seed, faults or "-", *counts, longest)
+            str(cell)
+            for cell in (
+                self.row,
+                self.name,
+                self.seed,
+                faults or "-",
+                self.kills,
+                *counts,
+                longest,
+            )
         ]
 
     def line(self) -> str:
         """`seed 11: 3 x sink killed; accepted 600, stored 600, lost 0, duplicated 0; longest recovery 2.1 s`."""
-        _, _, seed, faults, accepted, kept, lost, duplicated, longest = self.cells()
+        _, _, seed, faults, _, accepted, kept, lost, duplicated, longest = self.cells()
         return (
             f"row {self.row}, seed {seed}: {faults}; accepted {accepted}, stored {kept}, "
             f"lost {lost}, duplicated {duplicated}; longest recovery {longest}"
@@ -98,7 +116,8 @@ class Report:
         verdicts = [trial.verdict for trial in self.trials if trial.verdict is not None]
         p95 = self.recovery_p95()
         return (
-            f"{len(self.trials)} trials, {sum(sum(t.faults.values()) for t in self.trials)} faults: "
+            f"{len(self.trials)} trials, {sum(sum(t.faults.values()) for t in self.trials)} faults, "
+            f"{sum(trial.kills for trial in self.trials)} of them kills: "
             f"accepted {sum(v.accepted for v in verdicts)}, stored {sum(v.stored for v in verdicts)}, "
             f"lost {sum(v.lost for v in verdicts)}, duplicated {sum(v.duplicated for v in verdicts)}; "
             + ("no recovery measured" if p95 is None else f"recovery p95 {p95:.1f} s")

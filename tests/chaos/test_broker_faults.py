@@ -27,7 +27,7 @@ async def test_doors_accept_while_the_broker_is_dead_and_it_all_arrives(
 ) -> None:
     async with _a_busy_line(trial, broker, tmp_path) as line:
         broker.kill()
-        trial.inject("broker killed")
+        trial.kill("broker")
         before = line.calls
         await asyncio.sleep(AWAY_SECONDS)
         assert line.calls > before

@@ -46,12 +46,12 @@ def test_a_line_says_the_seed_the_faults_the_counts_and_the_longest_recovery() -
 
 def test_the_table_has_a_line_for_each_trial_by_row_and_the_sum() -> None:
     first, second = a_trial(row=2, recoveries=[3.0]), a_trial(recoveries=[1.0] * 19)
-    first.inject("broker killed")
+    first.kill("broker")
     second.settle(Verdict(accepted=5, stored=5, lost=0, duplicated=0))
 
     assert Report([first, second]).table().splitlines()[2:] == [
-        "| 1 | test_kill | 11 | - | 5 | 5 | 0 | 0 | 1.0 s |",
-        "| 2 | test_kill | 11 | 1 x broker killed | - | - | - | - | 3.0 s |",
+        "| 1 | test_kill | 11 | - | 0 | 5 | 5 | 0 | 0 | 1.0 s |",
+        "| 2 | test_kill | 11 | 1 x broker killed | 1 | - | - | - | - | 3.0 s |",
         "",
-        "2 trials, 1 faults: accepted 5, stored 5, lost 0, duplicated 0; recovery p95 1.0 s.",
+        "2 trials, 1 faults, 1 of them kills: accepted 5, stored 5, lost 0, duplicated 0; recovery p95 1.0 s.",
     ]

@@ -66,7 +66,7 @@ async def test_no_position_passes_poison_while_its_letters_topic_fails(
                 await until(lambda: bool(sink.told("group.refused")), seconds=REFUSED_SECONDS)
                 assert await _is_not_passed(line, poison)
                 await sink.kill()
-                trial.inject("sink killed")
+                trial.kill("sink")
         async with line.a_sink():
             with trial.recovery():
                 await _buried(line, [poison])
@@ -85,7 +85,7 @@ async def test_each_poison_has_one_letter_although_the_broker_dies_while_they_ar
         await line.accept(NEIGHBOURS)
         await asyncio.sleep(trial.random.uniform(0.0, 0.5))
         broker.kill()
-        trial.inject("broker killed")
+        trial.kill("broker")
         await asyncio.to_thread(broker.start)
         with trial.recovery():
             await _buried(line, poisons)

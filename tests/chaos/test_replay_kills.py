@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from benchmarks.replay.calls import synthetic
+from benchmarks.replay.kills import EMBEDDED
 from benchmarks.replay_trace import replay_and_kill, report
 from tests.stack import a_stack
 
@@ -12,11 +13,13 @@ CALLS, SECONDS, KILLS, SEED = 600, 20.0, 2, 11
 async def test_no_accepted_call_is_lost_or_doubled_by_kills(tmp_path: Path) -> None:
     calls = synthetic(CALLS, SECONDS, SEED)
     async with a_stack(tmp_path) as stack:
-        outcome = await replay_and_kill(stack, calls, each=KILLS, seed=SEED)
+        outcome = await replay_and_kill(
+            stack, calls, kills=dict.fromkeys(EMBEDDED, KILLS), seed=SEED
+        )
 
     found = report(outcome)
 
-    assert found["kills"] == {"edge": KILLS, "core": KILLS, "warehouse": KILLS}
+    assert found["kills"] == dict.fromkeys(EMBEDDED, KILLS)
     assert found["accepted"] == found["stored"] == found["calls"]
     assert (found["lost"], found["doubled"], found["wrong"], found["refused"]) == (0, 0, 0, {})
     assert found["accounting"] is True

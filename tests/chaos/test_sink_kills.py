@@ -25,7 +25,7 @@ async def test_a_sink_killed_at_random_moments_costs_nothing(
                         await line.stored(line.calls + 1)
                     await asyncio.sleep(trial.random.uniform(0.01, 0.5))
                     await sink.kill()
-                    trial.inject("sink killed")
+                    trial.kill("sink")
         async with line.a_sink():
             with trial.recovery():
                 await line.drain()

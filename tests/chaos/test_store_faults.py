@@ -32,7 +32,7 @@ async def test_a_store_that_is_down_is_waited_for_without_leaving_the_group(
                 await line.stored(line.calls + 1)
                 await asyncio.sleep(trial.random.uniform(0.01, 0.5))
                 await store.kill()
-                trial.inject("store killed")
+                trial.kill("store")
             await asyncio.sleep(DOWN_SECONDS)
             async with line.a_store():
                 with trial.recovery():
