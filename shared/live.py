@@ -4,17 +4,24 @@ import hashlib
 import hmac
 import json
 import zlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
+import structlog
+
 from leeway_pb.v1.registry_pb2 import RegistryChanged
 
 from shared.content import NONE, POLICIES
-from shared.errors import Denied
+from shared.errors import Denied, Invalid
+from shared.metrics import LIVE_REFUSED
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
+Identity = tuple[str, str]  # an entity's kind and its id
+Body = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,8 @@ class LiveView:
 
     def __init__(self, pepper: bytes) -> None:
         self._pepper = pepper
-        self._revisions: dict[tuple[str, str], int] = {}
+        self._revisions: dict[Identity, int] = {}
+        self._refused: dict[Identity, int] = {}  # the revision that could not be read
         self.keys: dict[str, Key] = {}
         self.models: dict[str, Model] = {}
         self.providers: dict[str, Provider] = {}
@@ -86,43 +94,67 @@ class LiveView:
         self.revision = 0
 
     def apply(self, change: RegistryChanged) -> None:
-        """Fold one `registry.changed.v1` fact; an older revision of the same entity changes nothing."""
-        at = (change.entity, change.entity_id)
+        """Fold one `registry.changed.v1` fact; an older revision of the same entity changes nothing.
+
+        An entity that cannot be read, as one of a newer registry may not, stays as it was: one row takes
+        no process down.
+        """
+        at = _identity(change)
         if change.revision <= self._revisions.get(at, 0):
             return
         self._revisions[at] = change.revision
         self.revision = max(self.revision, change.revision)
-        body: dict[str, object] = json.loads(change.body) if change.body else {}
-        self._fold(change.entity, change.entity_id, None if change.deleted else body)
+        try:
+            self._fold(change.entity, change.entity_id, _body(change))
+        except Invalid as fault:
+            self._refuse(change, fault)
+        else:
+            self._refused.pop(at, None)
+        LIVE_REFUSED.set(len(self._refused))
 
-    def become(self, changes: Iterable[RegistryChanged], revision: int) -> None:
+    def become(self, changes: Sequence[RegistryChanged], revision: int) -> None:
         """Hold exactly these, as of one revision: what is not among them is gone, however new it was."""
-        fresh = LiveView(self._pepper)
+        for entity, entity_id in self._revisions.keys() - {_identity(each) for each in changes}:
+            self._fold(entity, entity_id, None)
+            self._refused.pop((entity, entity_id), None)
+        self._revisions.clear()
         for change in changes:
-            fresh.apply(change)
-        self._revisions = fresh._revisions
-        self.keys = fresh.keys
-        self.models = fresh.models
-        self.providers = fresh.providers
-        self.content_policies = fresh.content_policies
-        self.environments = fresh.environments
+            self.apply(change)
         self.revision = revision
+        LIVE_REFUSED.set(len(self._refused))
 
-    def _fold(self, entity: str, entity_id: str, body: dict[str, object] | None) -> None:
-        match entity:
-            case "key":
-                _put(self.keys, entity_id, _key(entity_id, body) if body else None)
-            case "model":
-                _put(self.models, entity_id, _model(entity_id, body) if body else None)
-            case "provider":
-                _put(self.providers, entity_id, _provider(entity_id, body) if body else None)
-            case "tenant":
-                policy = str(body.get("content", NONE)) if body else None
-                _put(self.content_policies, entity_id, policy)
-            case "environment":
-                self._fold_environment(entity_id, there=body is not None)
-            case _:
-                pass  # projects live inside keys here
+    def _refuse(self, change: RegistryChanged, fault: Invalid) -> None:
+        at = _identity(change)
+        if self._refused.get(at) != change.revision:  # a snapshot tells it again and again
+            log.error(
+                "live.refused",
+                entity=change.entity,
+                entity_id=change.entity_id,
+                revision=change.revision,
+                reason=fault.message,
+            )
+        self._refused[at] = change.revision
+
+    def _fold(self, entity: str, entity_id: str, body: Body | None) -> None:
+        """Put what a body says in its place, or with None take it away. Raises `Invalid`, and then changes nothing."""
+        try:
+            match entity:
+                case "key":
+                    _put(self.keys, entity_id, None if body is None else _key(entity_id, body))
+                case "model":
+                    _put(self.models, entity_id, None if body is None else _model(entity_id, body))
+                case "provider":
+                    provider = None if body is None else _provider(entity_id, body)
+                    _put(self.providers, entity_id, provider)
+                case "tenant":
+                    policy = None if body is None else str(body.get("content", NONE))
+                    _put(self.content_policies, entity_id, policy)
+                case "environment":
+                    self._fold_environment(entity_id, there=body is not None)
+                case _:
+                    pass  # projects live inside keys here
+        except (KeyError, TypeError, ValueError) as fault:
+            raise _unreadable(entity, entity_id, fault) from fault
 
     def _fold_environment(self, entity_id: str, *, there: bool) -> None:
         tenant, _, name = entity_id.partition("/")
@@ -192,44 +224,76 @@ def _put(table: dict[str, T], name: str, value: T | None) -> None:
         table[name] = value
 
 
-def _key(key_id: str, body: dict[str, object]) -> Key:
-    expires = body.get("expires_at")
+def _identity(change: RegistryChanged) -> Identity:
+    return change.entity, change.entity_id
+
+
+def _body(change: RegistryChanged) -> Body | None:
+    """What the fact says of its entity, None when it was deleted. Raises `Invalid`."""
+    if change.deleted:
+        return None
+    try:
+        return _object(json.loads(change.body or "{}"))
+    except (TypeError, ValueError) as fault:
+        raise _unreadable(change.entity, change.entity_id, fault) from fault
+
+
+def _unreadable(entity: str, entity_id: str, fault: Exception) -> Invalid:
+    return Invalid(f"The {entity} '{entity_id}' has a form that is not known here: {fault!r}.")
+
+
+def _key(key_id: str, body: Body) -> Key:
     return Key(
         key_id=key_id,
         tenant=str(body["tenant"]),
         project=str(body["project"]),
         environment=str(body["environment"]),
-        scopes=frozenset(_strings(body["scopes"])),
+        scopes=frozenset(map(str, _list(body["scopes"]))),
         secret_hash=str(body["secret_hash"]),
-        expires_at=datetime.fromisoformat(str(expires)) if expires else None,
+        expires_at=_moment(body.get("expires_at")),
         revoked=bool(body.get("revoked", False)),
     )
 
 
-def _model(name: str, body: dict[str, object]) -> Model:
-    routes = body["routes"]
-    assert isinstance(routes, list)
+def _model(name: str, body: Body) -> Model:
     return Model(
         name=name,
-        routes=tuple(
-            Route(str(r["provider"]), str(r["model"]), int(r.get("weight", 1))) for r in routes
-        ),
-        fallbacks=tuple(_strings(body.get("fallbacks", []))),
+        routes=tuple(_route(_object(each)) for each in _list(body["routes"])),
+        fallbacks=tuple(map(str, _list(body.get("fallbacks", [])))),
     )
 
 
-def _provider(name: str, body: dict[str, object]) -> Provider:
-    options = body.get("options", {})
-    assert isinstance(options, dict)
+def _route(body: Body) -> Route:
+    weight = body.get("weight", 1)
+    if not isinstance(weight, int):
+        raise TypeError(f"expected a whole number as weight, got {type(weight).__name__}")
+    return Route(str(body["provider"]), str(body["model"]), weight)
+
+
+def _provider(name: str, body: Body) -> Provider:
     return Provider(
         name=name,
         kind=str(body["kind"]),
         base_url=str(body.get("base_url", "")),
         api_key=str(body.get("api_key", "")),
-        options=options,
+        options=_object(body.get("options", {})),
     )
 
 
-def _strings(value: object) -> list[str]:
-    assert isinstance(value, list)
-    return [str(item) for item in value]
+def _moment(value: object) -> datetime | None:
+    moment = datetime.fromisoformat(str(value)) if value else None
+    if moment is not None and moment.tzinfo is None:
+        raise ValueError("expected a time with its zone")
+    return moment
+
+
+def _object(value: object) -> Body:
+    if not isinstance(value, dict):
+        raise TypeError(f"expected an object, got {type(value).__name__}")
+    return value
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise TypeError(f"expected a list, got {type(value).__name__}")
+    return value

@@ -73,3 +73,7 @@ LIVE_STALE_SINCE = Gauge(
     "leeway_live_stale_since_seconds",
     "Since when what is live may be out of date, Unix time; 0 while it is current.",
 )
+LIVE_REFUSED = Gauge(
+    "leeway_live_refused",
+    "Entities of the registry whose form this process does not know; it holds what they were before.",
+)

@@ -161,6 +161,25 @@ async def test_what_was_deleted_while_the_registry_was_away_is_gone_afterwards(
         await until(lambda: it.holds() == {"acme": "hash", "globex": "full"})
 
 
+async def test_an_entity_of_a_newer_form_takes_neither_the_feed_nor_the_next_start_down(
+    following: Following, tmp_path: Path
+) -> None:
+    newer = RegistryChanged(revision=3, entity="model", entity_id="m", body='{"ways": []}')
+    following.registry.living = (*following.registry.living, newer)
+    async with following.running() as it:
+        await it.feed.caught_up.wait()
+        newest = RegistryChanged(revision=4, entity="model", entity_id="m", body='{"ways": {}}')
+        it.registry.say(newest, a_tenant("globex", 5))
+        await until(lambda: it.holds() == {"acme": "full", "globex": "full"})
+        await until(lambda: (kept := it.file.read()) is not None and kept.told.revision == 5)
+
+    following.registry.fault = Unavailable("Down.")
+    async with Following(following.registry, tmp_path).running() as it:
+        await it.feed.caught_up.wait()
+
+        assert (it.holds(), it.live.models) == ({"acme": "full", "globex": "full"}, {})
+
+
 async def test_a_registry_restored_to_an_older_state_is_believed(following: Following) -> None:
     async with following.running() as it:
         await it.feed.caught_up.wait()

@@ -1,6 +1,8 @@
-"""Which environments a caller may file under: its key's own, and those registered for its tenant."""
+"""What is live: which environments a caller may file under, and what becomes of a fact that cannot be read."""
 
 import pytest
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from leeway_pb.v1.registry_pb2 import RegistryChanged
 
@@ -56,3 +58,72 @@ def test_a_snapshot_replaces_what_was_known(live: LiveView) -> None:
 
     assert live.misplaced(a_caller(), "qa") == ""
     assert live.misplaced(a_caller(), "staging") != ""
+
+
+MODEL = '{"routes": [{"provider": "demo", "model": "demo-1"}]}'
+KEY = (
+    '{"tenant": "acme", "project": "p", "environment": "e", "scopes": ["serve"],'
+    ' "secret_hash": "0", "expires_at": "2026-01-01T00:00:00"}'
+)
+OTHER_FORMS = [
+    ("model", "{}"),
+    ("model", '{"routes": "demo"}'),
+    ("model", '{"routes": ["demo"]}'),
+    ("model", '{"routes": [{"provider": "demo", "model": "demo-1", "weight": {"now": 1}}]}'),
+    ("model", '{"routes": [], "fallbacks": {"first": "m"}}'),
+    ("provider", '{"kind": "demo", "options": []}'),
+    ("key", '{"tenant": "acme"}'),
+    ("key", KEY),
+    ("tenant", '["full"]'),
+    ("tenant", "{"),
+]
+
+
+def a_change(entity: str, body: str, revision: int) -> RegistryChanged:
+    return RegistryChanged(entity=entity, entity_id="it", revision=revision, body=body)
+
+
+@pytest.mark.parametrize(("entity", "body"), OTHER_FORMS)
+def test_a_body_of_another_form_is_told_once_and_takes_nothing_down(
+    live: LiveView, entity: str, body: str
+) -> None:
+    with capture_logs() as logs:
+        live.apply(a_change(entity, body, 3))
+        live.become([a_change(entity, body, 3)], 3)
+
+    [told] = [each for each in logs if each["event"] == "live.refused"]
+    assert (told["entity"], told["entity_id"], told["revision"]) == (entity, "it", 3)
+    assert (live.revision, refused()) == (3, 1)
+
+
+def test_an_entity_that_cannot_be_read_stays_as_it_was(live: LiveView) -> None:
+    live.apply(a_change("model", MODEL, 3))
+    was = live.models["it"]
+    live.apply(a_change("model", '{"routes": 7}', 4))
+    assert live.models["it"] is was
+
+    live.become([a_change("model", '{"routes": 7}', 4), a_change("tenant", "{}", 2)], 4)
+
+    assert live.models["it"] is was
+    assert list(live.tenants) == ["it"]
+
+
+def test_an_entity_that_can_be_read_again_is_no_longer_refused(live: LiveView) -> None:
+    live.apply(a_change("model", "{}", 3))
+    assert refused() == 1
+
+    live.apply(a_change("model", MODEL, 4))
+
+    assert (list(live.models), refused()) == (["it"], 0)
+
+
+def test_one_that_was_deleted_needs_no_form(live: LiveView) -> None:
+    live.apply(a_change("model", "{}", 3))
+
+    live.apply(RegistryChanged(entity="model", entity_id="it", revision=4, deleted=True))
+
+    assert (live.models, refused()) == ({}, 0)
+
+
+def refused() -> float:
+    return REGISTRY.get_sample_value("leeway_live_refused") or 0.0
