@@ -1,4 +1,4 @@
-"""Drift in a group that Faust hosts, as a process of its own: `python -m tests.drift_member SERVERS PREFIX FOLDER [FAIL_AT]`."""
+"""Drift in a group that Faust hosts, as a process of its own: `python -m tests.drift_member SERVERS PREFIX NAME FOLDER [FAIL_AT]`."""
 
 import asyncio
 import signal
@@ -16,7 +16,7 @@ from tests.drift import TOPICS, a_drift_handler
 LIMITS = ConsumerLimits(max_records=40, max_age_seconds=0.02)
 
 
-async def main(servers: str, prefix: str, folder: str, fail_at: str = "") -> None:
+async def main(servers: str, prefix: str, name: str, folder: str, fail_at: str = "") -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     await TableMember(
@@ -26,7 +26,7 @@ async def main(servers: str, prefix: str, folder: str, fail_at: str = "") -> Non
         a_drift_handler(),
         LIMITS,
         SystemClock(),
-        Instance("drift-0", Path(folder), LIMITS.max_records),
+        Instance(name, Path(folder), LIMITS.max_records),
         stall_seconds=60,
         failpoints=Failpoints(fail_at),
     ).run(stop)

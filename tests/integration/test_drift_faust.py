@@ -1,6 +1,8 @@
 """Drift hosted by Faust on a real broker: what it finds is what it finds over the embedded log, whatever is killed."""
 
 import asyncio
+import json
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -27,11 +29,13 @@ from tests.builders import a_fact, a_feedback, an_interaction_completed
 from tests.drift import TOPICS, a_drift_handler
 from tests.embedded import EmbeddedHarness
 from tests.kafka import KafkaHarness, a_cluster, messages
+from tests.waiting import until
 
 PATIENCE_SECONDS = 120
 CALLS = 240
 SHIFTED_AFTER = 160
 KILLED = 137
+ALL_NUMBERS = set(range(INTERACTION_COMPLETED.partitions))
 
 
 def facts() -> list[Fact]:
@@ -93,16 +97,27 @@ async def log(tmp_path: Path, broker: Broker) -> KafkaHarness:
     return KafkaHarness(tmp_path, await a_cluster(broker, topics, ["drift"], tabled=["drift"]))
 
 
+def said_by(folder: Path, name: str) -> Path:
+    """The file of what a member says of itself."""
+    return folder / f"{name}.out"
+
+
+def shares(folder: Path, name: str) -> list[set[int]]:
+    """The partition numbers that a member took, each time that it did."""
+    said = said_by(folder, name).read_text()
+    return [set(json.loads(numbers)) for numbers in re.findall(r"partitions=(\[[0-9, ]*\])", said)]
+
+
 @asynccontextmanager
 async def a_member(
-    log: KafkaHarness, folder: Path, fail_at: str = ""
+    log: KafkaHarness, folder: Path, fail_at: str = "", name: str = "drift-0"
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Drift as a process; what it says of itself lies in the folder."""
     cluster = log.cluster
-    with (folder / "member.out").open("ab") as output:
+    with said_by(folder, name).open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tests.drift_member", cluster.servers, cluster.prefix),
-            *(str(folder / "faust"), fail_at),
+            *(name, str(folder / name), fail_at),
             cwd=Path(__file__).parents[2],
             stdout=output,
             stderr=output,
@@ -184,6 +199,30 @@ async def test_killed_in_mid_stream_again_and_again_it_finds_the_same(
 
         async with a_member(log, tmp_path):
             await assert_as_expected(log, expected)
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL], ids=["told to end", "killed"])
+async def test_members_that_come_and_go_lose_nothing_and_tell_each_fact_once(
+    log: KafkaHarness, tmp_path: Path, expected: Mapping[str, str], end: signal.Signals
+) -> None:
+    everything = facts()
+    quarter = CALLS // 2
+    async with log.outbox() as outbox, log.relaying(), a_member(log, tmp_path):
+        await outbox.append(everything[:quarter])
+        await told(log, INTERACTION_EMBEDDED, 20)
+        async with a_member(log, tmp_path, name="drift-1") as second:
+            await outbox.append(everything[quarter : 2 * quarter])
+            await until(lambda: any(shares(tmp_path, "drift-1")), seconds=PATIENCE_SECONDS)
+            await outbox.append(everything[2 * quarter : 3 * quarter])
+            await told(log, INTERACTION_EMBEDDED, CALLS // 2 + 10)
+            second.send_signal(end)
+            await second.wait()
+            await outbox.append(everything[3 * quarter :])
+
+            await assert_as_expected(log, expected)
+
+    assert shares(tmp_path, "drift-1")[-1] < ALL_NUMBERS
+    assert shares(tmp_path, "drift-0")[-1] == ALL_NUMBERS
 
 
 async def test_a_broker_that_dies_and_comes_back_costs_nothing(
