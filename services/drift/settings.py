@@ -20,7 +20,7 @@ class Settings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="LEEWAY_DRIFT_", frozen=True, extra="ignore")
 
-    host: Hosting = Hosting.LOG
+    host: Hosting = Hosting.FAUST
     stall_seconds: float = Field(default=120.0, gt=0)  # longer than fitting and calibrating take
     reference_size: int = Field(default=400, ge=60, le=5000)
     quality_reference_size: int = Field(default=300, ge=20, le=100_000)

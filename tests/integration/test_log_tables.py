@@ -9,13 +9,15 @@ from faust import Stream
 from faust.types import TP, StreamT
 
 from services.backbone.tables.group import Instance, TableGroup
+from services.backbone.tables.member import STALLED, TableMember
 from services.backbone.tables.streams import raw_table, raw_topic, stream_app
 from services.local.broker import Broker
 from shared.clock import SystemClock
+from shared.errors import Unavailable
 from shared.failpoints import NONE
 from shared.log.consumer import Consumer, ConsumerLimits
 from shared.log.kafka.relay import Forwarder
-from shared.log.record import Handler
+from shared.log.record import Effect, Handler, Record
 from shared.topics import FEEDBACK_RECEIVED, INTERACTION_COMPLETED, USAGE_RATED, Topic
 from tests.builders import a_fact, a_record, an_interaction_completed
 from tests.contract.log_suite import LIMITS, LogSuite
@@ -104,6 +106,42 @@ async def test_what_was_fetched_and_thrown_away_comes_again_though_nothing_is_co
     assert await app.consumer.position(new) == 0
     await app.stop()
     await forwarder.close()
+
+
+class Stuck:
+    """A handler that never gets what it needs."""
+
+    async def handle(self, records: Sequence[Record]) -> Effect:
+        raise Unavailable(f"nothing to handle {len(records)} records with")
+
+
+async def test_a_member_that_gets_no_further_while_records_wait_ends_its_process(
+    tmp_path: Path, broker: Broker
+) -> None:
+    log = TableHarness(tmp_path, await a_cluster(broker, TOPICS, GROUPS, tabled=GROUPS))
+    codes: list[int] = []
+    stop = asyncio.Event()
+    member = TableMember(
+        "g",
+        [INTERACTION_COMPLETED],
+        log.cluster,
+        Stuck(),
+        LIMITS,
+        SystemClock(),
+        Instance("only", tmp_path / "faust", LIMITS.max_records),
+        stall_seconds=2,
+        end=codes.append,
+    )
+    async with log.outbox() as outbox:
+        await outbox.append([a_fact(an_interaction_completed())])
+        await log.relay()
+
+        running = asyncio.create_task(member.run(stop))
+        await until(lambda: bool(codes), seconds=RUN_SECONDS)
+        stop.set()
+        await running
+
+    assert codes == [STALLED]
 
 
 async def _overhear(stream: StreamT[bytes]) -> None:
