@@ -14,19 +14,19 @@ import uvloop
 
 from services.allocator import give_back_large_blocks
 from services.backbone.backbone import Backbone
+from services.operations import OperationsPort
 from services.placement import Placement, build_apps, build_backbone
 from services.settings import Installation
 from services.tracing import traced, tracing_of
+from services.watchdog import Watchdog
 from shared.arrival import Arrival
 from shared.bodies import Bodies
 from shared.clock import Clock, SystemClock
 from shared.lifecycle import App, Running
 from shared.log.outbox import SqliteOutbox
 from shared.logs import log_to
-from shared.operations import OperationsPort
 from shared.server import Server, http_app
 from shared.telemetry.tracing import Tracing
-from shared.watchdog import Watchdog
 
 log = structlog.get_logger()
 

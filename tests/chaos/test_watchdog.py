@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from services.operations import OperationsPort
+from services.watchdog import Watchdog
 from shared.clock import SystemClock
 from shared.metrics import LOOP_STALLS
-from shared.operations import OperationsPort
-from shared.watchdog import Watchdog
 from tests.chaos.report import Trial
 from tests.waiting import until
 

@@ -22,6 +22,7 @@ from services.cli.doctor.processes import processes
 from services.cli.doctor.sql import endpoint
 from services.local.broker import Broker
 from services.local.certificates import Validity, make_certificates
+from services.operations import OperationsPort
 from services.settings import Installation
 from shared.clock import SimulatedClock, SystemClock, micros
 from shared.database import Database, sqlite_url
@@ -29,7 +30,6 @@ from shared.log.kafka.cluster import Cluster
 from shared.log.kafka.layout import layouts
 from shared.log.outbox import SqliteOutbox
 from shared.log.record import DeadLetter, Effect
-from shared.operations import OperationsPort
 from shared.secrets_folder import Credentials, SecretsFolder
 from tests.builders import NOW, a_record
 from tests.contract.log_suite import a_fact

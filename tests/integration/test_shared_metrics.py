@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from services.operations import OperationsPort
 from services.warehouse.endpoint.service import SqlInterface
 from services.warehouse.engine import Engine, EngineLimits
 from services.warehouse.users import Users
 from shared.errors import Invalid
-from shared.operations import OperationsPort
 from shared.server import http_app
 
 

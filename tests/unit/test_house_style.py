@@ -42,7 +42,7 @@ TIME = {
 SHARED_SHARE = 0.55
 
 # What every process is built of, and belongs to none of its services.
-FRAME = {"logs", "operations", "live_feed", "watchdog"}
+FRAME = {"logs", "live_feed"}
 # ClickHouse's, beside the control database's in shared/database.py: both are where an operator looks for them.
 ALONE = {"migrations"}
 
