@@ -12,7 +12,7 @@ from shared.log.folder import FolderLog
 from shared.log.outbox import SqliteOutbox
 from shared.log.record import Handler, Record
 from shared.topics import INTERACTION_COMPLETED, Topic
-from tests.contract.log_suite import LIMITS
+from tests.logs import LIMITS
 
 RUN_SECONDS = 10
 
@@ -50,7 +50,7 @@ class EmbeddedHarness:
     async def dead(self, topic: Topic) -> list[Record]:
         return FolderLog(self._folder).readers()[0].read([topic.dead_letters], 0, 10)[0]
 
-    def lose(self, seq: int) -> None:
-        db = sqlite3.connect(self._folder / "edge-0.db", isolation_level=None)
+    def lose(self, seq: int, name: str = "edge-0") -> None:
+        db = sqlite3.connect(self._folder / f"{name}.db", isolation_level=None)
         db.execute("DELETE FROM records WHERE seq = ?", (seq,))
         db.close()

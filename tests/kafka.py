@@ -22,7 +22,7 @@ from shared.log.kafka.relay import Relay
 from shared.log.outbox import SqliteOutbox
 from shared.log.record import Handler, Record
 from shared.topics import INTERACTION_COMPLETED, Topic
-from tests.contract.log_suite import LIMITS
+from tests.logs import LIMITS
 
 RUN_SECONDS = 60
 GROUPS = ("g", "billing", "w")
@@ -102,7 +102,7 @@ class KafkaHarness:
     async def dead(self, topic: Topic) -> list[Record]:
         return await messages(self.cluster, topic, topic.dead_letters)
 
-    def lose(self, seq: int) -> None:
-        db = sqlite3.connect(self._folder / "edge-0.db", isolation_level=None)
+    def lose(self, seq: int, name: str = "edge-0") -> None:
+        db = sqlite3.connect(self._folder / f"{name}.db", isolation_level=None)
         db.execute("DELETE FROM records WHERE seq = ?", (seq,))
         db.close()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -12,12 +12,14 @@ from shared.errors import Unavailable
 from shared.failpoints import NONE, Failpoints, Step
 from shared.log.file import GroupState, Ranges
 from shared.log.folder import Log
-from shared.log.record import ONLY_FOR, DeadLetter, Effect, Handler, Moved, Position, Record
+from shared.log.lag import Lag
+from shared.log.lanes import Screened, screen
+from shared.log.notes import Notes, without_notes
+from shared.log.record import DeadLetter, Effect, Handler, Moved, Position, Record
+from shared.log.tally import Tally
 from shared.metrics import (
     CONSUMED,
-    CONSUMER_BEHIND,
     CONSUMER_HALTED,
-    CONSUMER_LAG,
     CONSUMER_RETRIES,
     DEAD_LETTERS,
     DUPLICATES,
@@ -46,7 +48,12 @@ class GroupStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ConsumerLimits:
-    """A batch has a size and an age; retries back off; a run of dead letters stops the group."""
+    """A batch has a size and an age; retries back off; too many dead letters stop the group.
+
+    A group halts at `max_consecutive_dead_letters`, or when so many are more than `max_dead_letter_share`
+    of about the last `dead_letter_window_records`. One that has halted is not trusted until it has handled
+    as many records again: till then it halts at `dead_letters_after_halt`, counted in the same two ways.
+    """
 
     max_records: int = 500
     max_age_seconds: float = 0.2
@@ -54,7 +61,13 @@ class ConsumerLimits:
     last_retry_seconds: float = 5.0
     idle_commit_seconds: float = 10.0
     crashes_before_bisecting: int = 3
+    # A broken sender is one tenant among many; what a bad deploy refuses comes to this within seconds.
     max_consecutive_dead_letters: int = 1000
+    max_dead_letter_share: float = 0.2
+    dead_letter_window_records: int = 5_000  # the run's limit is a fifth of it
+    dead_letters_after_halt: int = (
+        100  # what each restart of the same bad deploy may cost, and a batch
+    )
 
 
 class Consumer:
@@ -88,28 +101,23 @@ class Consumer:
         self._clock = clock
         self._failpoints = failpoints
         self._positions: dict[str, Position] = {}
-        self._consecutive_dead = 0
-        self._stored_at = clock.monotonic()
-        self._told_at = clock.monotonic() - 1
+        self._notes = Notes()
+        self._tally = Tally()
+        self._lag = Lag(group, source, clock)
+        self._tried_to_store_at = clock.monotonic()
+        self._unstorable = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop` is set; the batch in hand is finished first."""
+        self._begin_series()
         await self._resume(stop)
         turn_began = self._clock.monotonic()
         while not stop.is_set() and not self.halted:
             try:
-                records, ranges = await self._source.poll(
-                    self._topics, self._positions, self._limits.max_records
-                )
+                records = await self._turn(stop)
             except Moved:
                 await self._resume(stop)
                 continue
-            if records:
-                await self._settle(records, ranges, stop)
-            elif ranges:
-                await self._pass_over(ranges)
-            self.idle = not records
-            await self._tell(records)
             if self._source.holds_more:
                 continue
             # The time that handling took is age enough: what comes meanwhile gathers by itself.
@@ -119,37 +127,46 @@ class Consumer:
             turn_began = self._clock.monotonic()
         self._source.close()
 
-    async def _tell(self, records: Sequence[Record]) -> None:
-        """Say how far behind the group is, at most once a second."""
-        now = self._clock.monotonic()
-        if now - self._told_at < 1:
-            return
-        self._told_at = now
-        oldest = min((record.accepted_at_us for record in records), default=None)
-        age = 0.0 if oldest is None else (micros(self._clock.now()) - oldest) / 1e6
-        CONSUMER_BEHIND.labels(self.group).set(max(0.0, age))
-        CONSUMER_LAG.labels(self.group).set(await self._source.waiting(self._positions))
+    def _begin_series(self) -> None:
+        """Tell everything once: of a counter that begins at its first count no rate is seen."""
+        for counter in (CONSUMED, CONSUMER_RETRIES, DEAD_LETTERS, DUPLICATES, FACT_GAPS):
+            counter.labels(self.group)
+        CONSUMER_HALTED.labels(self.group).set(0)
+
+    async def _turn(self, stop: asyncio.Event) -> Sequence[Record]:
+        """One batch, from the log to its end. Raises `Moved`."""
+        records, ranges = await self._source.poll(
+            self._topics, self._positions, self._limits.max_records
+        )
+        if records:
+            await self._settle(records, ranges, stop)
+        elif ranges:
+            await self._pass_over(ranges)
+        self.idle = not records
+        await self._lag.tell(records, self._positions)
+        return records
 
     async def _resume(self, stop: asyncio.Event) -> None:
         """Take over what is stored; batches that were begun and not ended come first."""
-        while not stop.is_set():
+        while not (stop.is_set() or self.halted):
             try:
                 intent = await self._reload()
                 if intent is None:
                     return
                 records = await self._source.reread(self._topics, intent)
+                await self._settle(records, intent, stop)
             except Moved:
                 continue
             except Unavailable as error:
                 log.warning("consumer.waiting", group=self.group, reason=error.message)
+                await self._lag.tell_stuck(self._positions)
                 await pause(self._clock, self._limits.last_retry_seconds, stop)
-            else:
-                await self._settle(records, intent, stop)
 
     async def _reload(self) -> Ranges | None:
         state = await self._store.load(self.group)
         self._positions = dict(state.positions)
-        self._restore(state.states)
+        self._notes.recall(state.states)
+        self._restore(without_notes(state.states))
         return state.intent
 
     def _restore(self, states: Mapping[str, bytes]) -> None:
@@ -159,18 +176,29 @@ class Consumer:
 
     async def _pass_over(self, ranges: Ranges) -> None:
         """Move past records of other topics; storing that is urgent to nobody but the trimmer."""
+        self._notes.begin(ranges, self._positions, micros(self._clock.now()))
         for source, (_, end) in ranges.items():
             self._positions[source] = Position(end, self._position(source).seqs)
-        if self._clock.monotonic() - self._stored_at > self._limits.idle_commit_seconds:
+        idle_seconds = self._clock.monotonic() - self._tried_to_store_at
+        if idle_seconds <= self._limits.idle_commit_seconds:
+            return
+        try:
             await self._commit(dict(self._positions), Effect())
+        except Unavailable as error:
+            if not self._unstorable:
+                log.warning("consumer.not_stored", group=self.group, reason=error.message)
+            self._unstorable = True
 
     async def _commit(self, positions: Mapping[str, Position], effect: Effect) -> None:
-        await self._store.commit(self.group, positions, effect)
+        self._tried_to_store_at = self._clock.monotonic()
+        whole = replace(effect, states={**effect.states, **self._notes.unstored()})
+        await self._store.commit(self.group, positions, whole)
         self._positions.update(positions)
-        self._stored_at = self._clock.monotonic()
+        self._notes.stored()
+        self._unstorable = False
 
     async def _settle(self, records: Sequence[Record], ranges: Ranges, stop: asyncio.Event) -> None:
-        """Take one batch to its end: done, rejected, or retried until it works, we stop or it moved."""
+        """Take one batch to its end: done, rejected, or retried until it works or we stop. Raises `Moved`."""
         delay = self._limits.first_retry_seconds
         crashes = tries = 0
         while True:
@@ -180,7 +208,7 @@ class Consumer:
                 bisect = crashes >= self._limits.crashes_before_bisecting
                 await self._step(records, ranges, one_by_one=bisect)
             except Moved:
-                return
+                raise
             except Unavailable as error:
                 log.warning("consumer.retry", group=self.group, reason=error.message)
             except Exception:
@@ -192,54 +220,32 @@ class Consumer:
             tries += 1
             if stop.is_set():
                 return
+            await self._lag.tell_stuck(self._positions, records, ranges)
             await pause(self._clock, delay, stop)
             delay = min(delay * 2, self._limits.last_retry_seconds)
 
     async def _step(self, records: Sequence[Record], ranges: Ranges, *, one_by_one: bool) -> None:
-        fresh, positions = self._screen(records, ranges)
-        sound = [record for record in fresh if not record.damage]
+        self._notes.begin(ranges, self._positions, micros(self._clock.now()))
+        found = screen(self.group, records, ranges, self._positions, self._notes.began_us)
+        sound = [record for record in found.fresh if not record.damage]
         self._failpoints.reach(self.group, Step.READ)
         if sound and getattr(self._handler, "exact_batches", False):
             await self._store.intend(self.group, ranges)
             self._failpoints.reach(self.group, Step.INTENDED)
         effect = await self._handle(sound, one_by_one=one_by_one) if sound else Effect()
-        if len(sound) < len(fresh):
-            effect = _joined([effect, _buried([record for record in fresh if record.damage])])
+        if len(sound) < len(found.fresh):
+            effect = _joined([effect, _buried([r for r in found.fresh if r.damage])])
         self._failpoints.reach(self.group, Step.HANDLED)
-        await self._commit({**self._positions, **positions}, effect)
+        tally, halting = self._weigh(found.fresh, effect.dead_letters)
+        await self._commit({**self._positions, **found.positions}, effect)
         self._failpoints.reach(self.group, Step.TOLD)
-        CONSUMED.labels(self.group).inc(len(fresh))
-        self._weigh(effect.dead_letters, len(fresh))
-
-    def _screen(
-        self, records: Sequence[Record], ranges: Ranges
-    ) -> tuple[list[Record], dict[str, Position]]:
-        """The records not seen before, and the positions after this batch; losses are reported."""
-        fresh: list[Record] = []
-        seqs = {source: dict(self._position(source).seqs) for source in ranges}
-        for record in records:
-            if not record.placed:
-                fresh.append(record)  # the next one in its lane will report the gap that it leaves
-                continue
-            lanes, lane = seqs[record.source], record.lane
-            last = lanes.get(lane, 0)
-            if record.seq <= last:
-                DUPLICATES.labels(self.group).inc()
-                continue
-            if record.seq > last + 1 and (last or self._position(record.source).next_offset):
-                self._report_gap(record, last)
-            lanes[lane] = record.seq
-            if record.headers.get(ONLY_FOR, self.group) == self.group:
-                fresh.append(record)
-        return fresh, {source: Position(end, seqs[source]) for source, (_, end) in ranges.items()}
+        self._tally = tally
+        self._tell(found, len(effect.dead_letters))
+        if halting:
+            self._halt()
 
     def _position(self, source: str) -> Position:
         return self._positions.get(source, Position())
-
-    def _report_gap(self, record: Record, last: int) -> None:
-        missing = record.seq - last - 1
-        FACT_GAPS.labels(self.group).inc(missing)
-        log.error("fact_gap", group=self.group, lane=record.lane, after=last, missing=missing)
 
     async def _handle(self, records: Sequence[Record], *, one_by_one: bool) -> Effect:
         if not one_by_one:
@@ -261,22 +267,53 @@ class Consumer:
             raise
         except Exception as error:
             log.exception("consumer.poison", group=self.group, lane=record.lane, seq=record.seq)
-            stored = (await self._store.load(self.group)).states
+            stored = without_notes((await self._store.load(self.group)).states)
             states = {**stored, **_joined(before).states}
             self._restore({name: blob for name, blob in states.items() if blob is not None})
             return Effect(dead_letters=[DeadLetter(record, f"{type(error).__name__}: {error}")])
 
-    def _weigh(self, dead_letters: Sequence[DeadLetter], handled: int) -> None:
-        if not dead_letters:
-            self._consecutive_dead = 0 if handled else self._consecutive_dead
-            return
-        DEAD_LETTERS.labels(self.group).inc(len(dead_letters))
-        whole_batch = len(dead_letters) >= handled
-        self._consecutive_dead = len(dead_letters) + (self._consecutive_dead if whole_batch else 0)
-        if whole_batch and self._consecutive_dead >= self._limits.max_consecutive_dead_letters:
-            self.halted = True
-            CONSUMER_HALTED.labels(self.group).set(1)
-            log.error("consumer.halted", group=self.group, rejected=self._consecutive_dead)
+    def _weigh(
+        self, handled: Sequence[Record], letters: Sequence[DeadLetter]
+    ) -> tuple[Tally, bool]:
+        """The tally behind a batch, and whether it is too much; the group's next member is to know."""
+        limits = self._limits
+        most = limits.max_consecutive_dead_letters
+        if self._notes.halted:
+            if self._tally.records < most:
+                most = min(most, limits.dead_letters_after_halt)
+            else:
+                self._notes.trust({record.source for record in handled})
+        tally = self._tally.after(handled, letters, limits.dead_letter_window_records)
+        halting = bool(letters) and tally.too_many(most, limits.max_dead_letter_share)
+        if halting:
+            self._notes.halt(letters[-1].record.source)
+        return tally, halting
+
+    def _tell(self, found: Screened, letters: int) -> None:
+        """Count a batch, once it is stored."""
+        CONSUMED.labels(self.group).inc(len(found.fresh))
+        DUPLICATES.labels(self.group).inc(found.duplicates)
+        DEAD_LETTERS.labels(self.group).inc(letters)
+        for gap in found.gaps:
+            FACT_GAPS.labels(self.group).inc(gap.missing)
+            log.error(
+                "fact_gap",
+                group=self.group,
+                lane=gap.lane,
+                after=gap.after,
+                missing=gap.missing,
+            )
+
+    def _halt(self) -> None:
+        self.halted = True
+        CONSUMER_HALTED.labels(self.group).set(1)
+        log.error(
+            "consumer.halted",
+            group=self.group,
+            in_a_row=self._tally.in_a_row,
+            rejected=self._tally.dead,
+            of=self._tally.records,
+        )
 
 
 def _buried(damaged: Sequence[Record]) -> Effect:

@@ -92,7 +92,7 @@ class FolderLog:
         self._readers.clear()
 
     def _waiting(self, positions: Mapping[str, Position]) -> int:
-        return sum(max(0, one.end - _next(positions, one)) for one in self.readers())
+        return sum(_left(positions, one) for one in self.readers())
 
     def _poll(
         self, topics: Sequence[str], positions: Mapping[str, Position], limit: int
@@ -176,3 +176,11 @@ class _Found:
 
 def _next(positions: Mapping[str, Position], reader: OutboxReader) -> int:
     return positions.get(reader.source, Position()).next_offset
+
+
+def _left(positions: Mapping[str, Position], reader: OutboxReader) -> int:
+    """How many records of a file are still to come; none of one that cannot be read, as `poll` tells."""
+    try:
+        return max(0, reader.end - _next(positions, reader))
+    except UNREADABLE:
+        return 0

@@ -20,8 +20,8 @@ from shared.log.sealed import Damaged
 from shared.topics import INTERACTION_COMPLETED, USAGE_RATED, Topic
 from tests.chaos.ledger import Verdict
 from tests.chaos.report import Trial
-from tests.contract.log_suite import Collecting
 from tests.embedded import EmbeddedHarness, an_outbox
+from tests.logs import Collecting
 
 PAGE_BYTES, FRAME_BYTES = 4096, 4096 + 24
 TORN_FRAMES, FACTS = 3, 60

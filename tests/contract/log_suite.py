@@ -1,124 +1,19 @@
 """What every implementation of the log's ports keeps, as one suite; a harness says how each is set up."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Protocol
 
-from shared.errors import Unavailable
-from shared.log.consumer import Consumer, ConsumerLimits
-from shared.log.record import DeadLetter, Effect, Fact, Handler, Outbox, Record
-from shared.metrics import FACT_GAPS
-from shared.topics import FEEDBACK_RECEIVED, INTERACTION_COMPLETED, USAGE_RATED, Topic
-
-LIMITS = ConsumerLimits(
-    max_records=100,
-    max_age_seconds=0.01,
-    first_retry_seconds=0.01,
-    last_retry_seconds=0.02,
-    max_consecutive_dead_letters=5,
+from shared.topics import FEEDBACK_RECEIVED, INTERACTION_COMPLETED, USAGE_RATED
+from tests.logs import (
+    Collecting,
+    Counting,
+    Dying,
+    Harness,
+    Rating,
+    Surviving,
+    a_fact,
+    a_good_fact,
+    gaps,
 )
-
-
-def a_fact(
-    n: int, *, tenant: str = "acme", topic: Topic = INTERACTION_COMPLETED, digest: bytes = b""
-) -> Fact:
-    event_id = f"00000000-0000-7000-8000-{n:012d}"
-    return Fact(topic, tenant, event_id, f"value {n}".encode(), digest=digest)
-
-
-class Collecting:
-    """Keeps every record; can be told to fail, to crash on a value, or to reject a value."""
-
-    exact_batches = False
-
-    def __init__(self, done: int) -> None:
-        self.records: list[Record] = []
-        self.batches: list[list[str]] = []
-        self.unavailable = 0
-        self.crash_on: bytes | None = None
-        self.reject: bytes | None = None
-        self.restored: Mapping[str, bytes] = {}
-        self.done = done
-        self.stop = asyncio.Event()
-
-    def restore(self, states: Mapping[str, bytes]) -> None:
-        self.restored = dict(states)
-
-    async def handle(self, records: Sequence[Record]) -> Effect:
-        self.batches.append([r.event_id for r in records])
-        if self.unavailable:
-            self.unavailable -= 1
-            raise Unavailable("not now")
-        if any(r.value == self.crash_on for r in records):
-            raise ValueError("poison")
-        letters = [DeadLetter(r, "no") for r in records if self.reject and self.reject in r.value]
-        self.records += [r for r in records if r not in [x.record for x in letters]]
-        count = str(len(self.records)).encode()
-        if len(self.records) + len(letters) >= self.done:
-            self.stop.set()
-        return Effect(dead_letters=letters, states={"count": count})
-
-
-class Rating(Collecting):
-    """Makes a fact of every record."""
-
-    async def handle(self, records: Sequence[Record]) -> Effect:
-        await super().handle(records)
-        return Effect(facts=[Fact(USAGE_RATED, r.key, r.event_id, b"rated") for r in records])
-
-
-class Counting(Collecting):
-    """Counts records before it looks at them: a crash leaves its count ahead of what is stored."""
-
-    def restore(self, states: Mapping[str, bytes]) -> None:
-        self.counted = int(states.get("counted", b"0"))
-
-    async def handle(self, records: Sequence[Record]) -> Effect:
-        self.counted += len(records)
-        await super().handle(records)
-        return Effect(states={"counted": str(self.counted).encode()})
-
-
-class Dying(Collecting):
-    """A sink that is told of a batch and does not live to tell of its end."""
-
-    exact_batches = True
-
-    async def handle(self, records: Sequence[Record]) -> Effect:
-        self.batches.append([r.event_id for r in records])
-        self.stop.set()
-        raise Unavailable("killed here")
-
-
-class Surviving(Collecting):
-    exact_batches = True
-
-
-class Harness(Protocol):
-    """A log of its own for one test."""
-
-    def outbox(self, name: str = "edge-0") -> AbstractAsyncContextManager[Outbox]:
-        """An open outbox. It is opened again to play a later life of the same process."""
-        ...
-
-    async def run(
-        self,
-        handler: Handler,
-        stop: asyncio.Event,
-        group: str = "g",
-        topics: Sequence[Topic] = (INTERACTION_COMPLETED,),
-    ) -> Consumer:
-        """Let everything accepted arrive, run a consumer in the last opened outbox's process to its end."""
-        ...
-
-    async def dead(self, topic: Topic) -> list[Record]:
-        """The dead letters of a topic."""
-        ...
-
-    def lose(self, seq: int) -> None:
-        """Lose the record with this place in its lane, before anybody has read it."""
-        ...
 
 
 class LogSuite:
@@ -300,6 +195,35 @@ class LogSuite:
 
         assert consumer.halted
 
+    async def test_a_group_that_rejects_nine_of_ten_stops_itself(self, log: Harness) -> None:
+        handler = Collecting(done=300)
+        handler.reject = b"value"
+        async with log.outbox() as outbox:
+            await outbox.append([a_fact(n) if n % 10 else a_good_fact(n) for n in range(300)])
+
+            consumer = await log.run(handler, handler.stop)
+
+        assert consumer.halted
+        assert len(handler.records) == 10  # of the first batch
+
+    async def test_who_comes_after_a_halt_stops_sooner(self, log: Harness) -> None:
+        first, second, mended = Collecting(done=1000), Collecting(done=1000), Collecting(done=9)
+        first.reject = second.reject = b"value"
+        async with log.outbox() as outbox:
+            await outbox.append([a_fact(n) for n in range(8)])
+            assert (await log.run(first, first.stop)).halted
+
+            await outbox.append([a_fact(8), a_fact(9)])
+            assert (await log.run(second, second.stop)).halted
+
+            await outbox.append([a_fact(n) for n in range(10, 19)])
+            consumer = await log.run(mended, mended.stop)
+            dead = await log.dead(INTERACTION_COMPLETED)
+
+        assert not consumer.halted
+        assert len(mended.records) == 9
+        assert len(dead) == 10
+
     async def test_effect_and_position_are_stored_together(self, log: Harness) -> None:
         rating, reading = Rating(done=5), Collecting(done=5)
         async with log.outbox() as outbox:
@@ -336,6 +260,37 @@ class LogSuite:
 
         assert gaps("g") - before == 1
 
+    async def test_what_a_new_group_finds_without_its_beginning_is_no_gap(
+        self, log: Harness
+    ) -> None:
+        handler = Collecting(done=119 + 2 + 2)
+        async with log.outbox("edge-0") as one, log.outbox("edge-1") as two:
+            await one.append([a_fact(n) for n in range(120)])
+            await one.append([a_fact(n, tenant="bank") for n in range(120, 123)])
+            await two.append([a_fact(n) for n in range(123, 126)])
+            log.lose(1, "edge-0")
+            log.lose(1, "edge-1")
+            before = gaps("g")
+
+            await log.run(handler, handler.stop)
+
+        assert gaps("g") == before
+
+    async def test_what_began_after_a_group_and_lacks_its_beginning_is_a_gap(
+        self, log: Harness
+    ) -> None:
+        first, second = Collecting(done=1), Collecting(done=2)
+        async with log.outbox("edge-0") as one, log.outbox("edge-1") as two:
+            await one.append([a_fact(1)])
+            await log.run(first, first.stop)
+            await two.append([a_fact(n) for n in range(2, 5)])
+            log.lose(1, "edge-1")
+            before = gaps("g")
+
+            await log.run(second, second.stop)
+
+        assert gaps("g") - before == 1
+
     async def test_records_of_other_topics_are_passed_over(self, log: Harness) -> None:
         handler = Collecting(done=1)
         async with log.outbox() as outbox:
@@ -344,7 +299,3 @@ class LogSuite:
             await log.run(handler, handler.stop)
 
         assert [r.value for r in handler.records] == [b"value 2"]
-
-
-def gaps(group: str) -> float:
-    return float(FACT_GAPS.labels(group)._value.get())

@@ -14,8 +14,9 @@ from shared.log.outbox import TRIM_STEP, SqliteOutbox
 from shared.log.record import Fact, OpenCall
 from shared.metrics import FACTS_ACCEPTED
 from shared.topics import FEEDBACK_RECEIVED, INTERACTION_COMPLETED
-from tests.contract.log_suite import LogSuite, a_fact
+from tests.contract.log_suite import LogSuite
 from tests.embedded import EmbeddedHarness, an_outbox
+from tests.logs import a_fact
 
 
 class TestEmbeddedLog(LogSuite):

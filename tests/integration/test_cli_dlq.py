@@ -13,9 +13,9 @@ from shared.errors import Invalid, NotFound
 from shared.log.record import Fact
 from shared.topics import ALL, INTERACTION_COMPLETED
 from tests.builders import an_interaction_completed
-from tests.contract.log_suite import Collecting, Harness, a_fact
 from tests.embedded import EmbeddedHarness
 from tests.kafka import KafkaHarness, a_cluster
+from tests.logs import Collecting, Harness, a_fact
 
 GROUPS = ("g", "h")
 

@@ -9,8 +9,8 @@ from typer.testing import CliRunner, Result
 
 from services.cli.doctor.command import app
 from shared.secrets_folder import Credentials, SecretsFolder
-from tests.contract.log_suite import Collecting, a_fact
 from tests.embedded import EmbeddedHarness
+from tests.logs import Collecting, a_fact
 from tests.stack import stack_environment
 from tests.stores import OPERATOR, PASSWORD, Store, a_store
 

@@ -32,8 +32,8 @@ from shared.log.outbox import SqliteOutbox
 from shared.log.record import DeadLetter, Effect
 from shared.secrets_folder import Credentials, SecretsFolder
 from tests.builders import NOW, a_record
-from tests.contract.log_suite import a_fact
 from tests.kafka import make
+from tests.logs import a_fact
 from tests.stores import OPERATOR, PASSWORD, a_sink, a_store, interactions, usages
 
 CLOCK = SimulatedClock(NOW)

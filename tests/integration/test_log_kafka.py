@@ -7,8 +7,9 @@ from prometheus_client import REGISTRY
 
 from services.local.broker import Broker
 from shared.topics import FEEDBACK_RECEIVED, INTERACTION_COMPLETED, USAGE_RATED
-from tests.contract.log_suite import Collecting, LogSuite, a_fact
+from tests.contract.log_suite import LogSuite
 from tests.kafka import GROUPS, KafkaHarness, a_cluster
+from tests.logs import Collecting, a_fact
 
 TOPICS = (INTERACTION_COMPLETED, FEEDBACK_RECEIVED, USAGE_RATED)
 

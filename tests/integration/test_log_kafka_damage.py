@@ -19,8 +19,8 @@ from shared.log.sealed import POSITIONS
 from shared.log.trim import Trimmer
 from shared.metrics import FACT_GAPS
 from shared.topics import ALL, INTERACTION_COMPLETED
-from tests.contract.log_suite import Collecting, a_fact
 from tests.kafka import KafkaHarness, a_cluster, messages
+from tests.logs import Collecting, a_fact
 
 TOPIC = INTERACTION_COMPLETED
 

@@ -14,15 +14,17 @@ from aiokafka.errors import KafkaError
 
 from services.local.broker import Broker, a_broker
 from shared.clock import SystemClock
+from shared.errors import Unavailable
+from shared.failpoints import Failpoints, Step
 from shared.log.kafka.cluster import Cluster
 from shared.log.kafka.group import KafkaGroup
 from shared.log.kafka.layout import layouts
 from shared.log.kafka.seat import Seat
 from shared.log.record import Effect, Fact, Moved, Position, Record
 from shared.topics import INTERACTION_COMPLETED, USAGE_RATED
-from tests.contract.log_suite import Collecting, Dying, Surviving, a_fact, gaps
 from tests.kafka import KafkaHarness, a_cluster, make, messages
 from tests.kafka_member import Counting, run_member
+from tests.logs import Collecting, Dying, Surviving, a_fact, gaps
 
 PATIENCE_SECONDS = 120
 FROZEN_SECONDS = 12  # longer than a session lasts
@@ -291,3 +293,32 @@ async def test_a_member_whose_partitions_were_taken_can_still_be_asked_what_wait
             await two.load("g")
 
             assert await one.waiting({}) == 0
+
+
+async def test_offsets_that_a_frozen_broker_does_not_take_are_not_waited_for(
+    log: KafkaHarness, broker: Broker
+) -> None:
+    class Freezing(Failpoints):
+        def reach(self, group: str, step: Step) -> None:
+            if step is Step.STORED:
+                broker.freeze()
+
+    topics, clock = [INTERACTION_COMPLETED], SystemClock()
+    async with (
+        log.outbox() as outbox,
+        KafkaGroup("w", topics, log.cluster, clock, Freezing(), offsets_seconds=0.2) as member,
+    ):
+        await outbox.append([a_fact(1)])
+        await log.relay()
+        await member.load("w")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not (ranges := (await member.poll([], {}, 10))[1]):
+                await asyncio.sleep(0.02)
+        positions = {source: Position(end) for source, (_, end) in ranges.items()}
+
+        await member.commit("w", positions, Effect())
+        with pytest.raises(Unavailable, match="took no intent"):
+            await member.intend("w", ranges)
+        broker.thaw()
+
+        assert (await member.load("w")).positions == positions

@@ -10,8 +10,8 @@ from shared.clock import SystemClock
 from shared.log.follow import Follower
 from shared.log.kafka.reading import TopicLog
 from shared.topics import REGISTRY_CHANGED
-from tests.contract.log_suite import a_fact
 from tests.kafka import KafkaHarness, a_cluster
+from tests.logs import a_fact
 
 PATIENCE_SECONDS = 60
 

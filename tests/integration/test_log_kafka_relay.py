@@ -13,8 +13,8 @@ from shared.log.kafka.relay import RELAY
 from shared.log.outbox import SqliteOutbox
 from shared.log.trim import Trimmer
 from shared.topics import INTERACTION_COMPLETED, INTERACTION_EMBEDDED
-from tests.contract.log_suite import a_fact
 from tests.kafka import KafkaHarness, a_cluster, messages
+from tests.logs import a_fact
 
 PATIENCE_SECONDS = 60
 

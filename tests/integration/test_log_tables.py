@@ -20,8 +20,9 @@ from shared.log.kafka.relay import Forwarder
 from shared.log.record import Effect, Handler, Record
 from shared.topics import FEEDBACK_RECEIVED, INTERACTION_COMPLETED, USAGE_RATED, Topic
 from tests.builders import a_fact, a_record, an_interaction_completed
-from tests.contract.log_suite import LIMITS, LogSuite
+from tests.contract.log_suite import LogSuite
 from tests.kafka import GROUPS, RUN_SECONDS, KafkaHarness, a_cluster
+from tests.logs import LIMITS
 from tests.waiting import until
 
 TOPICS = (INTERACTION_COMPLETED, FEEDBACK_RECEIVED, USAGE_RATED)

@@ -22,9 +22,9 @@ from shared.telemetry.log import MAX_LINKS, TracedHandler, TracedOutbox
 from shared.telemetry.otlp import OtlpTracing
 from shared.telemetry.tracing import Tracing
 from tests.builders import a_record
-from tests.contract.log_suite import Collecting, a_fact
 from tests.embedded import EmbeddedHarness
 from tests.fakes import FakeOutbox
+from tests.logs import Collecting, a_fact
 from tests.traces import Traces, a_receiver, attributes
 from tests.upstream import Upstream, served
 

@@ -9,7 +9,7 @@ from shared.log.file import GroupState, Ranges
 from shared.log.record import Effect, Position, Record
 from shared.topics import INTERACTION_COMPLETED
 from tests.builders import NOW, a_record
-from tests.contract.log_suite import a_fact
+from tests.logs import a_fact
 from tests.waiting import until
 
 LIMITS = ConsumerLimits(max_records=100, max_age_seconds=0.2)

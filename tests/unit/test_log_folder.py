@@ -1,5 +1,7 @@
 """Claims of the folder of outboxes: fair shares, and one order."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from shared.clock import SystemClock
@@ -53,3 +55,29 @@ async def test_a_batch_is_read_again_in_its_order_whichever_file_came_first(tmp_
 
     assert again == records
     assert len(records) == 100
+
+
+async def test_a_file_whose_end_cannot_be_read_keeps_nobody_from_counting_in_the_others(
+    tmp_path: Path,
+) -> None:
+    for name in ("core", "edge-0"):
+        await a_file(tmp_path, name, 3)
+    ruin(tmp_path / "edge-0.db", "sqlite_sequence")
+    log = FolderLog(tmp_path)
+
+    records, _ = await log.poll(TOPICS, {}, 100)
+    waiting = await log.waiting({})
+    log.close()
+
+    assert [record.producer for record in records] == ["core"] * 3
+    assert waiting == 4  # offsets that `core` has given, counted from 0
+
+
+def ruin(path: Path, table: str) -> None:
+    """Make a table's first page none."""
+    with closing(sqlite3.connect(path)) as db:
+        sql = "SELECT rootpage - 1, (SELECT page_size FROM pragma_page_size) FROM sqlite_master"
+        page, size = db.execute(f"{sql} WHERE name = ?", (table,)).fetchone()
+    with path.open("r+b") as file:
+        file.seek(page * size)
+        file.write(b"\xff" * size)

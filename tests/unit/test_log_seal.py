@@ -16,8 +16,8 @@ from shared.log.reader import OutboxReader
 from shared.log.record import Record
 from shared.metrics import FACT_GAPS, OUTBOX_DAMAGED
 from shared.topics import INTERACTION_COMPLETED
-from tests.contract.log_suite import Collecting, a_fact
 from tests.embedded import EmbeddedHarness, an_outbox
+from tests.logs import Collecting, a_fact
 
 TOPIC = INTERACTION_COMPLETED
 

@@ -20,8 +20,8 @@ from shared.log.record import Effect, OpenCall, Position
 from shared.log.sealed import SEALED
 from shared.log.trim import Trimmer
 from shared.metrics import OUTBOX_DAMAGED
-from tests.contract.log_suite import Collecting, a_fact
 from tests.embedded import EmbeddedHarness, an_outbox
+from tests.logs import Collecting, a_fact
 from tests.waiting import until
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -27,6 +27,8 @@ log = structlog.get_logger()
 JOIN_SECONDS = 60.0
 # How long a member that was refused waits to hear from its group before it takes its seats again.
 REFUSED_SECONDS = 3 * HEARTBEAT_MS / 1000
+# aiokafka tries to commit offsets for ever. Longer than a session: what comes late comes from a member no more.
+OFFSETS_SECONDS = 30.0
 
 
 class KafkaGroup:
@@ -45,6 +47,8 @@ class KafkaGroup:
         cluster: Cluster,
         clock: Clock,
         failpoints: Failpoints = NONE,
+        *,
+        offsets_seconds: float = OFFSETS_SECONDS,
     ) -> None:
         if len({topic.partitions for topic in topics}) != 1:
             raise Invalid(f"The topics of group {name} have different numbers of partitions.")
@@ -53,6 +57,7 @@ class KafkaGroup:
         self._cluster = cluster
         self._clock = clock
         self._failpoints = failpoints
+        self._offsets_seconds = offsets_seconds
         self._changes = _Changes()
         self._holding: Holding | None = None
         self._held_since = 0
@@ -137,10 +142,14 @@ class KafkaGroup:
         holding = self._holding
         if holding is None or not self._is_current():
             return 0
-        ends = {s: self._consumer.highwater(place) or 0 for s, place in holding.places.items()}
-        return sum(
-            max(0, end - positions[s].next_offset) for s, end in ends.items() if s in positions
-        )
+        behind = 0
+        for source in holding.places.keys() & positions.keys():
+            place, passed = holding.places[source], positions[source].next_offset
+            # What nothing was fetched of beyond a position are the ends of transactions: they take offsets too.
+            if place.partition != self._in_hand and not holding.has_fetched(place):
+                passed = max(passed, await self._consumer.position(place))
+            behind += max(0, (self._consumer.highwater(place) or 0) - passed)
+        return behind
 
     async def load(self, group: str) -> GroupState:  # noqa: ARG002 (its own)
         """See `GroupStore.load`; raises `Moved` when a batch is in hand from before a change."""
@@ -164,10 +173,11 @@ class KafkaGroup:
         """See `GroupStore.intend`. The group refuses it when this member is none any more."""
         offsets = intention(ranges, self._held().places)
         try:
-            await self._consumer.commit(offsets)
+            async with asyncio.timeout(self._offsets_seconds):
+                await self._consumer.commit(offsets)
         except (CommitFailedError, IllegalStateError) as refusal:
             await self._give_up(refusal)
-        except KafkaError as error:
+        except (KafkaError, TimeoutError) as error:
             raise Unavailable(f"Kafka took no intent of {self._name}: {error!r}.") from error
         self._held()
 
@@ -270,8 +280,9 @@ class KafkaGroup:
         """Commit the offsets, which ends an intent; whether it works or not, the stored position rules."""
         offsets = {place: OffsetAndMetadata(at.next_offset, "") for place, at in positions.items()}
         try:
-            await self._consumer.commit(offsets)
-        except KafkaError as error:
+            async with asyncio.timeout(self._offsets_seconds):
+                await self._consumer.commit(offsets)
+        except (KafkaError, TimeoutError) as error:
             log.info("group.offsets_not_told", group=self._name, error=repr(error))
 
 

@@ -58,6 +58,10 @@ class Holding:
         number = next(iter(self.fetched))
         return number, self.fetched.pop(number)
 
+    def has_fetched(self, place: TopicPartition) -> bool:
+        """Whether something of the partition came and was not handed out."""
+        return place in self.fetched.get(place.partition, {})
+
     def records(self, messages: Messages, cluster: Cluster) -> tuple[list[Record], Ranges]:
         """The facts among the messages, by source, and the ranges they came from; strays are kept."""
         records: list[Record] = []
