@@ -34,7 +34,7 @@ _WINDOW = re.compile(r"non_replicated_deduplication_window = (\d+)")
 _REMEMBERED = (
     r"replicated_deduplication_window = \1, replicated_deduplication_window_seconds = 604800"
 )
-# By what a row is spread: the tenant and the id, the first two of every fact's sorting key.
+# By what a row is spread, the first two of every fact's sorting key: the tenant and the id, or of drift's windows the model.
 _SPREAD_BY = 2
 
 
