@@ -38,6 +38,9 @@ class Installation(ServiceSettings):
     clickhouse_url: str = ""  # of the ClickHouse server: in a cluster
     clickhouse_user: str = "leeway"
     clickhouse_password: SecretStr = SecretStr("")
+    prometheus_url: str = Field(
+        default="", pattern=r"^(https?://.+)?$"
+    )  # that scrapes every process: `leeway doctor` asks it
     pepper: SecretStr = SecretStr("")  # 64 hexadecimal digits, the same for every process
     nice: int = Field(default=0, ge=0, le=19)  # how far this process gives way to others
     log_file: Path | None = None  # of this process; else its standard output

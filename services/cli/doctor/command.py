@@ -12,6 +12,7 @@ from services.cli.doctor import accounting as books
 from services.cli.doctor.certificates import certificates
 from services.cli.doctor.control import configuration, database, secrets
 from services.cli.doctor.disk import data_folder, outboxes
+from services.cli.doctor.everywhere import everywhere
 from services.cli.doctor.findings import Finding, State, verdict
 from services.cli.doctor.kafka import kafka
 from services.cli.doctor.place import Place
@@ -21,22 +22,33 @@ from services.settings import Installation
 from shared.clock import SystemClock
 
 UrlOption = Annotated[str, typer.Option(help="The SQL endpoint.")]
+PrometheusOption = Annotated[
+    str, typer.Option(help="A Prometheus that scrapes every process, wherever it runs.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 app = typer.Typer(help="Check the installation.", add_completion=False)
 
 
 @app.callback(invoke_without_command=True)
-def doctor(context: typer.Context, url: UrlOption = "", *, as_json: JsonOption = False) -> None:
+def doctor(
+    context: typer.Context,
+    url: UrlOption = "",
+    prometheus: PrometheusOption = "",
+    *,
+    as_json: JsonOption = False,
+) -> None:
     """Check the installation: without a further word, everything."""
     if context.invoked_subcommand is None:
-        check(url, as_json=as_json)
+        check(url, prometheus, as_json=as_json)
 
 
 @app.command()
-def check(url: UrlOption = "", *, as_json: JsonOption = False) -> None:
+def check(
+    url: UrlOption = "", prometheus: PrometheusOption = "", *, as_json: JsonOption = False
+) -> None:
     """Look at everything that can be looked at from here, and say what is wrong; exit 1 when something is."""
-    findings = asyncio.run(_every_finding(Place(Installation(), url)))
+    findings = asyncio.run(_every_finding(Place(Installation(), url, prometheus)))
     if as_json:
         well = not any(finding.state is State.FAIL for finding in findings)
         print(json.dumps({"checks": [asdict(one) for one in findings], "ok": well}))
@@ -73,6 +85,8 @@ async def _findings(place: Place) -> AsyncIterator[Finding]:
     async for finding in database(place, clock):
         yield finding
     async for finding in processes(place):
+        yield finding
+    async for finding in everywhere(place):
         yield finding
     if place.cluster is not None:
         async for finding in kafka(place.cluster, clock):

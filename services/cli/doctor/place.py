@@ -1,11 +1,13 @@
 """Where an installation can be looked at from here: its folders, its SQL, its control database, its Kafka."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from services.cluster import cluster_of
 from services.endpoints import endpoints_of
 from services.local import postgres
+from services.placement import CLUSTER, EMBEDDED
 from services.registry.settings import Settings as RegistrySettings
 from services.settings import Installation
 from shared.lifecycle import ClickHouseAddress
@@ -19,6 +21,7 @@ class Place:
 
     installation: Installation
     sql_url: str = ""
+    prometheus: str = ""
 
     @property
     def data(self) -> Path:
@@ -36,6 +39,17 @@ class Place:
         return cluster_of(self.installation)
 
     @property
+    def prometheus_url(self) -> str:
+        """Where a Prometheus that scrapes every process can be asked; empty where none is named."""
+        return self.prometheus or self.installation.prometheus_url
+
+    def missing(self, names: Iterable[str]) -> Sequence[str]:
+        """The kinds of process of which none is among these: `edge-0` is an edge."""
+        found = [*names]
+        kinds = EMBEDDED if self.cluster is None else CLUSTER
+        return [kind for kind in kinds if not any(_is_of(name, kind) for name in found)]
+
+    @property
     def sql(self) -> ClickHouseAddress:
         """Where SQL is asked, as the operators' user."""
         if self.installation.clickhouse_url and not self.sql_url:
@@ -50,3 +64,7 @@ class Place:
         settings = RegistrySettings()
         given = settings.database_url.get_secret_value()
         return given or postgres.running_in(self.data / "postgres") or settings.url(self.data)
+
+
+def _is_of(name: str, kind: str) -> bool:
+    return name == kind or name.startswith(f"{kind}-")

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import aiohttp
@@ -10,7 +10,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from services.cli.doctor.findings import Finding, fail, ok, warn
 from services.cli.doctor.place import Place
-from services.placement import CLUSTER, EMBEDDED
 
 ANSWER_SECONDS = 5.0
 
@@ -27,12 +26,8 @@ class Process:
 async def processes(place: Place) -> AsyncIterator[Finding]:
     """Whether each is ready, has lost nothing, and knows what is live."""
     targets = _targets(place)
-    kinds = EMBEDDED if place.cluster is None else CLUSTER
-    missing = [kind for kind in kinds if not any(_is_of(name, kind) for name in targets)]
-    if missing:
-        elsewhere = bool(place.installation.kafka)
-        state = warn if elsewhere else fail
-        yield state("processes", f"Not running here: {', '.join(missing)}. `leeway up` starts all.")
+    for finding in _absent(place, place.missing(targets)):
+        yield finding
     timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
     async with aiohttp.ClientSession(timeout=timeout) as http:
         for name, address in sorted(targets.items()):
@@ -43,6 +38,17 @@ async def processes(place: Place) -> AsyncIterator[Finding]:
             else:
                 for finding in _looked_at(process):
                     yield finding
+
+
+def _absent(place: Place, missing: Sequence[str]) -> list[Finding]:
+    """Those that do not run on this machine: with Kafka they may well run elsewhere."""
+    if not missing or place.prometheus_url:
+        return []
+    told = f"Not running here: {', '.join(missing)}."
+    if place.installation.kafka:
+        hint = "With --prometheus, or LEEWAY_PROMETHEUS_URL, they are looked at elsewhere."
+        return [warn("processes", f"{told} {hint}")]
+    return [fail("processes", f"{told} `leeway up` starts all.")]
 
 
 def _looked_at(process: Process) -> list[Finding]:
@@ -91,7 +97,3 @@ def _targets(place: Place) -> dict[str, str]:
             [group] = json.loads(file.read_text())
             found[group["labels"]["process"]] = group["targets"][0]
     return found
-
-
-def _is_of(name: str, kind: str) -> bool:
-    return name == kind or name.startswith(f"{kind}-")
