@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
@@ -64,8 +65,11 @@ class SqliteOutbox:
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         self._file.open()
-        await asyncio.to_thread(self._go_on)
-        self._orphans = self._file.orphans()
+        with ExitStack() as undo:
+            undo.callback(self._file.close)
+            await asyncio.to_thread(self._go_on)
+            self._orphans = self._file.orphans()
+            undo.pop_all()
         self._checkpointer.start()
         self._thread = threading.Thread(target=self._write_all, name="outbox", daemon=True)
         self._thread.start()

@@ -14,6 +14,9 @@ from shared.log.seal import DAMAGED_PLACE, DAMAGED_VALUE, place_sum, value_sum
 from shared.log.steps import all_positions, positions_of
 from shared.topics import ALL
 
+READ_BYTES = 32 * 1024 * 1024
+"""How many bytes of values a read takes at once: thousands of usual facts, and never more memory than a process has."""
+
 UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
 """What a damaged file raises; the second when SQLite's own message quotes what is no UTF-8."""
 
@@ -53,6 +56,7 @@ class OutboxReader:
     ) -> tuple[list[Record], int]:
         """Up to `limit` records of the topics from an offset on, and the offset to go on from.
 
+        Without `until` they end with the one that brings them to `READ_BYTES`; with it, all there are come.
         Each is held against its sums: `Record.damage` says what came of it. Raises one of
         `UNREADABLE` at a page that is no page any more, once what stands before it was read.
         """
@@ -67,15 +71,17 @@ class OutboxReader:
             return [], from_offset
         self._epochs = epochs(self._db)
         records: list[Record] = []
-        rows, following = 0, from_offset
+        rows, size, following = 0, 0, from_offset
         try:
             for row in self._rows(topics, from_offset, limit):
                 record = self._record(row, topics, following)
                 if record.placed and record.offset >= end:
                     break
-                rows, following = rows + 1, record.offset + 1
+                rows, size, following = rows + 1, size + len(record.value), record.offset + 1
                 if record.topic in topics:
                     records.append(record)
+                if until is None and size >= READ_BYTES:
+                    return records, following
         except UNREADABLE:
             if not rows:
                 raise

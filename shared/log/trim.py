@@ -1,6 +1,7 @@
 """Trimming: an outbox file lets go of what every group has passed and retention no longer asks for."""
 
 import asyncio
+import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
@@ -46,9 +47,12 @@ class Trimmer:
         self._interval = interval
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Trim every interval until `stop` is set."""
+        """Trim every interval until `stop` is set; what cannot be written now is tried again then."""
         while not stop.is_set():
-            await self.trim()
+            try:
+                await self.trim()
+            except sqlite3.Error as error:
+                log.error("outbox.not_trimmed", producer=self._producer, error=str(error))
             await pause(self._clock, self._interval.total_seconds(), stop)
         self._source.close()
 

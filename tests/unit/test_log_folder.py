@@ -7,7 +7,8 @@ from pathlib import Path
 from shared.clock import SystemClock
 from shared.log.folder import FolderLog
 from shared.log.outbox import SqliteOutbox
-from shared.log.record import Fact
+from shared.log.reader import READ_BYTES
+from shared.log.record import Fact, Position
 from shared.topics import INTERACTION_COMPLETED
 
 TOPICS = [INTERACTION_COMPLETED.name]
@@ -55,6 +56,23 @@ async def test_a_batch_is_read_again_in_its_order_whichever_file_came_first(tmp_
 
     assert again == records
     assert len(records) == 100
+
+
+async def test_a_poll_of_large_facts_ends_long_before_its_limit(tmp_path: Path) -> None:
+    large = b"x" * (READ_BYTES // 8)
+    async with SqliteOutbox(tmp_path / "edge-0.db", SystemClock()) as outbox:
+        await outbox.append([Fact(INTERACTION_COMPLETED, "acme", f"{n}", large) for n in range(20)])
+    log = FolderLog(tmp_path)
+
+    first, ranges = await log.poll(TOPICS, {}, 5_000)
+    [(source, (_, end))] = ranges.items()
+    second, _ = await log.poll(TOPICS, {source: Position(end)}, 5_000)
+    again = await log.reread(TOPICS, {source: (0, 21)})
+    log.close()
+
+    assert [record.seq for record in first] == [*range(1, 9)]
+    assert [record.seq for record in second] == [*range(9, 17)]
+    assert len(again) == 20
 
 
 async def test_a_file_whose_end_cannot_be_read_keeps_nobody_from_counting_in_the_others(

@@ -110,4 +110,6 @@ _READING: Mapping[str, Any] = {
     "auto_offset_reset": "earliest",
     "isolation_level": "read_committed",
     "max_partition_fetch_bytes": MAX_MESSAGE_BYTES,
+    # Of all partitions together, compressed: what is on its way is held twice, and unpacked it is several times as much.
+    "fetch_max_bytes": 2 * MAX_MESSAGE_BYTES,
 }

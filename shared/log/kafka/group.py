@@ -105,8 +105,8 @@ class KafkaGroup:
         """See `Log.poll`."""
         # What comes while other partitions wait for their turn joins what waits of its own: a batch costs the
         # same whether it is a few records of one topic or everything of a partition.
-        room = limit - self._held().waiting
-        if room > 0:
+        room = self._held().room(limit)
+        if room:
             self._consumer.resume(*self._consumer.paused())
             fetched = await self._consumer.getmany(max_records=room)
             self._held().add(fetched)

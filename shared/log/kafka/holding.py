@@ -26,6 +26,8 @@ log = structlog.get_logger()
 
 Messages = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 
+HELD_BYTES = 32 * 1024 * 1024
+
 _NOTHING = OffsetAndMetadata(-1, "")
 
 
@@ -42,21 +44,25 @@ class Holding:
     intents: dict[int, Ranges] = field(default_factory=dict)
     fetched: dict[int, dict[TopicPartition, list[ConsumerRecord]]] = field(default_factory=dict)
     strays: dict[int, list[DeadLetter]] = field(default_factory=dict)
+    fetched_bytes: int = 0
 
-    @property
-    def waiting(self) -> int:
-        """How many messages were fetched and not handed out."""
-        return sum(len(each) for part in self.fetched.values() for each in part.values())
+    def room(self, limit: int) -> int:
+        """How many messages more may be fetched: `limit` in all, and none once `HELD_BYTES` wait."""
+        held = sum(len(each) for part in self.fetched.values() for each in part.values())
+        return max(0, limit - held) if self.fetched_bytes < HELD_BYTES else 0
 
     def add(self, messages: Messages) -> None:
         """Keep what was fetched, behind what waits of the same partition number."""
         for place, each in messages.items():
             self.fetched.setdefault(place.partition, {}).setdefault(place, []).extend(each)
+        self.fetched_bytes += _bytes(messages)
 
     def next_part(self) -> tuple[int, Messages]:
         """The partition number that has waited longest, and what came of it: it goes to the end of the queue."""
         number = next(iter(self.fetched))
-        return number, self.fetched.pop(number)
+        part = self.fetched.pop(number)
+        self.fetched_bytes -= _bytes(part)
+        return number, part
 
     def has_fetched(self, place: TopicPartition) -> bool:
         """Whether something of the partition came and was not handed out."""
@@ -83,6 +89,10 @@ class Holding:
     async def close(self) -> None:
         """Let go of the seats."""
         await _close(self.seats.values())
+
+
+def _bytes(messages: Messages) -> int:
+    return sum(len(one.value or b"") for each in messages.values() for one in each)
 
 
 async def take(
