@@ -26,7 +26,7 @@ from shared.log.kafka.cluster import Cluster
 from shared.log.kafka.group import KafkaGroup
 from shared.log.kafka.relay import Forwarder
 from shared.log.record import Effect, Handler, Record
-from shared.topics import DRIFT_DETECTED, INTERACTION_EMBEDDED
+from shared.topics import DRIFT_DETECTED, DRIFT_MEASURED, INTERACTION_EMBEDDED
 from tests.builders import a_fact, a_record, an_interaction_completed
 from tests.drift import TOPICS, a_drift_handler
 from tests.kafka import a_cluster
@@ -97,7 +97,10 @@ async def over_faust(cluster: Cluster, counted: Counted) -> None:
 async def measured(broker: Broker, host: str, handler: Handler, n: int) -> float:
     """CPU microseconds of a call."""
     cluster = await a_cluster(
-        broker, (*TOPICS, INTERACTION_EMBEDDED, DRIFT_DETECTED), ["drift"], ["drift"]
+        broker,
+        (*TOPICS, INTERACTION_EMBEDDED, DRIFT_DETECTED, DRIFT_MEASURED),
+        ["drift"],
+        ["drift"],
     )
     forwarder = Forwarder(cluster)
     await forwarder.handle(calls(n))

@@ -5,6 +5,7 @@ import json
 import re
 import signal
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -14,18 +15,21 @@ import pytest
 from aiokafka.errors import KafkaError
 
 from leeway_pb.v1.detection_pb2 import DriftDetected
+from leeway_pb.v1.measurement_pb2 import DriftMeasured
 
 from services.drift.stream import DriftHandler
 from services.local.broker import Broker
+from shared.clock import micros
 from shared.log.folder import FolderLog
 from shared.log.record import Effect, Fact, Record
 from shared.topics import (
     DRIFT_DETECTED,
+    DRIFT_MEASURED,
     INTERACTION_COMPLETED,
     INTERACTION_EMBEDDED,
     Topic,
 )
-from tests.builders import a_fact, a_feedback, an_interaction_completed
+from tests.builders import NOW, a_fact, a_feedback, an_interaction_completed
 from tests.drift import TOPICS, a_drift_handler
 from tests.embedded import EmbeddedHarness
 from tests.kafka import KafkaHarness, a_cluster, messages
@@ -34,7 +38,10 @@ from tests.waiting import until
 PATIENCE_SECONDS = 120
 CALLS = 240
 SHIFTED_AFTER = 160
+BEGUN_US = micros(NOW) - 800_000_000  # no window is closed because its stream fell silent
+FOUND = (DRIFT_DETECTED, DRIFT_MEASURED)
 KILLED = 137
+Expected = Mapping[str, Mapping[str, str]]  # by topic and id, what was found
 ALL_NUMBERS = set(range(INTERACTION_COMPLETED.partitions))
 
 
@@ -47,7 +54,10 @@ def facts() -> list[Fact]:
         interaction_id = f"0190a6c8-0000-7000-8000-{n:012d}"
         vector = rng.normal(size=3) + (8 if n >= SHIFTED_AFTER else 0)
         call = an_interaction_completed(
-            interaction_id=interaction_id, tenant=tenant, embedding=vector.tolist()
+            interaction_id=interaction_id,
+            tenant=tenant,
+            embedding=vector.tolist(),
+            started_at_us=BEGUN_US + n * 2_000_000,
         )
         thumb = a_feedback(
             feedback_id=f"0190a6c8-0000-7000-9000-{n:012d}",
@@ -78,22 +88,39 @@ class Counted:
 
 
 @pytest.fixture
-async def expected(tmp_path: Path) -> dict[str, str]:
-    """The detections over the embedded log, by their ids."""
+async def expected(tmp_path: Path) -> Expected:
+    """The detections and the windows over the embedded log, by their ids."""
     log = EmbeddedHarness(tmp_path / "embedded")
     handler = Counted(a_drift_handler(), 2 * CALLS)
     async with log.outbox() as outbox:
         await outbox.append(facts())
         await log.run(handler, handler.stop, "drift", TOPICS)
         reader = FolderLog(tmp_path / "embedded").readers()[0]
-        found, _ = reader.read([DRIFT_DETECTED.name], 0, 10_000)
-    assert len({record.key for record in found}) == 2
-    return {record.event_id: str(DriftDetected.FromString(record.value)) for record in found}
+        found, _ = reader.read([DRIFT_DETECTED.name, DRIFT_MEASURED.name], 0, 10_000)
+    kinds = Counter((record.topic, record.key) for record in found)
+    assert kinds.keys() == {(topic.name, key) for topic in FOUND for key in ("acme", "globex")}
+    return {
+        topic.name: {
+            record.event_id: said(record) for record in found if record.topic == topic.name
+        }
+        for topic in FOUND
+    }
+
+
+def said(record: Record) -> str:
+    """What was found; but of a window's statistics their last digits, which turn on how rows are cut into batches."""
+    if record.topic == DRIFT_DETECTED.name:
+        return str(DriftDetected.FromString(record.value))
+    message = DriftMeasured.FromString(record.value)
+    if message.watched_rows:
+        message.mean_statistic = round(message.mean_statistic, 3)
+        message.highest_statistic = round(message.highest_statistic, 3)
+    return str(message)
 
 
 @pytest.fixture
 async def log(tmp_path: Path, broker: Broker) -> KafkaHarness:
-    topics = (*TOPICS, INTERACTION_EMBEDDED, DRIFT_DETECTED)
+    topics = (*TOPICS, INTERACTION_EMBEDDED, *FOUND)
     return KafkaHarness(tmp_path, await a_cluster(broker, topics, ["drift"], tabled=["drift"]))
 
 
@@ -152,17 +179,16 @@ def assert_repeats_are_seen(records: Sequence[Record]) -> None:
     assert len({record.event_id for record in records}) == len(places)
 
 
-async def assert_as_expected(log: KafkaHarness, expected: Mapping[str, str]) -> None:
+async def assert_as_expected(log: KafkaHarness, expected: Expected) -> None:
     assert_repeats_are_seen(await told(log, INTERACTION_EMBEDDED))
-    found = await told(log, DRIFT_DETECTED, len(expected))
-    assert_repeats_are_seen(found)
-    assert {record.event_id: str(DriftDetected.FromString(record.value)) for record in found} == (
-        expected
-    )
+    for topic in FOUND:
+        records = await told(log, topic, len(expected[topic.name]))
+        assert_repeats_are_seen(records)
+        assert {record.event_id: said(record) for record in records} == expected[topic.name]
 
 
 async def test_faust_finds_what_the_embedded_log_finds(
-    log: KafkaHarness, tmp_path: Path, expected: Mapping[str, str]
+    log: KafkaHarness, tmp_path: Path, expected: Expected
 ) -> None:
     async with log.outbox() as outbox, log.relaying(), a_member(log, tmp_path):
         await outbox.append(facts())
@@ -172,7 +198,7 @@ async def test_faust_finds_what_the_embedded_log_finds(
 
 @pytest.mark.parametrize("step", ["handled", "stored", "sent", "told"])
 async def test_killed_behind_any_step_it_finds_the_same_and_tells_each_fact_once(
-    log: KafkaHarness, tmp_path: Path, expected: Mapping[str, str], step: str
+    log: KafkaHarness, tmp_path: Path, expected: Expected, step: str
 ) -> None:
     async with log.outbox() as outbox, log.relaying():
         await outbox.append(facts())
@@ -185,7 +211,7 @@ async def test_killed_behind_any_step_it_finds_the_same_and_tells_each_fact_once
 
 
 async def test_killed_in_mid_stream_again_and_again_it_finds_the_same(
-    log: KafkaHarness, tmp_path: Path, expected: Mapping[str, str]
+    log: KafkaHarness, tmp_path: Path, expected: Expected
 ) -> None:
     everything = facts()
     async with log.outbox() as outbox, log.relaying():
@@ -203,7 +229,7 @@ async def test_killed_in_mid_stream_again_and_again_it_finds_the_same(
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL], ids=["told to end", "killed"])
 async def test_members_that_come_and_go_lose_nothing_and_tell_each_fact_once(
-    log: KafkaHarness, tmp_path: Path, expected: Mapping[str, str], end: signal.Signals
+    log: KafkaHarness, tmp_path: Path, expected: Expected, end: signal.Signals
 ) -> None:
     everything = facts()
     quarter = CALLS // 2
@@ -226,7 +252,7 @@ async def test_members_that_come_and_go_lose_nothing_and_tell_each_fact_once(
 
 
 async def test_a_broker_that_dies_and_comes_back_costs_nothing(
-    log: KafkaHarness, broker: Broker, tmp_path: Path, expected: Mapping[str, str]
+    log: KafkaHarness, broker: Broker, tmp_path: Path, expected: Expected
 ) -> None:
     everything = facts()
     async with log.outbox() as outbox, log.relaying(), a_member(log, tmp_path):
