@@ -74,8 +74,11 @@ class Database:
                 yield connection
 
     async def migrate(self) -> None:
-        """Bring the tables to the newest version; does nothing when they are there."""
-        async with self._engine.connect() as connection:
+        """Bring the tables to the newest version; does nothing when they are there.
+
+        It may take its time once it has its turn. Raises `Unavailable` when it got none.
+        """
+        async with _mapped(), self._engine.connect() as connection:
             await connection.execution_options(writing=True)
             async with connection.begin():
                 await self._take_turn(connection)
@@ -102,9 +105,14 @@ class Database:
 
 @asynccontextmanager
 async def _deadline() -> AsyncIterator[None]:
+    async with _mapped(), asyncio.timeout(DEADLINE_SECONDS):
+        yield
+
+
+@asynccontextmanager
+async def _mapped() -> AsyncIterator[None]:
     try:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            yield
+        yield
     except DBAPIError as error:
         if not _passes(error):
             raise

@@ -90,6 +90,15 @@ async def test_a_writer_that_waits_too_long_is_told_to_try_again(control_url: st
                 await _write_and_fail(two)
 
 
+async def test_a_migration_that_gets_no_turn_is_told_to_try_again(control_url: str) -> None:
+    async with Database(control_url) as one, Database(control_url, busy_seconds=0.01) as two:
+        await one.migrate()
+
+        async with one.writing():
+            with pytest.raises(Unavailable, match="does not answer"):
+                await two.migrate()
+
+
 async def _write_and_fail(database: Database) -> None:
     async with database.writing() as connection:
         await connection.execute(insert(INSTALLATION).values(installation_id="x"))
