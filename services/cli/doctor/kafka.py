@@ -14,9 +14,11 @@ from shared.errors import Conflict, Unavailable
 from shared.log.kafka.cluster import Cluster
 from shared.log.kafka.layout import INTERNAL, in_sync, kept, layouts, plan, replicas
 from shared.log.kafka.letters import KafkaLetters
+from shared.log.kafka.reading import Span, read_spans
 from shared.topics import ALL, Topic
 
 MUCH_LAG = 10_000
+FEW = 10
 
 
 async def kafka(cluster: Cluster, clock: Clock) -> AsyncIterator[Finding]:
@@ -100,10 +102,13 @@ async def _groups(admin: AIOKafkaAdminClient, cluster: Cluster) -> AsyncIterator
     for group, topics in followed.items():
         committed = await admin.list_consumer_group_offsets(cluster.prefix + group)
         names = {cluster.topic(topic.name) for topic in topics}
-        lag = sum(
-            end - (committed[place].offset if place in committed else 0)
-            for place, end in ends.items()
-            if place.topic in names
+        lag = await _unread(
+            cluster,
+            {
+                place: Span(committed[place].offset if place in committed else 0, end)
+                for place, end in ends.items()
+                if place.topic in names
+            },
         )
         told = f"{group} has {there[group]} members and about {lag} records to read"
         if not there[group]:
@@ -112,6 +117,15 @@ async def _groups(admin: AIOKafkaAdminClient, cluster: Cluster) -> AsyncIterator
             yield warn("groups", f"{told}: is it slow, or just back?")
         else:
             yield ok("groups", f"{told}.")
+
+
+async def _unread(cluster: Cluster, spans: Mapping[TopicPartition, Span]) -> int:
+    """About how many records are in these spans. Where few offsets are left they are looked at: the ends of
+    transactions take offsets too."""
+    left = {place: (span.end or 0) - (span.start or 0) for place, span in spans.items()}
+    few = {place: spans[place] for place, offsets in left.items() if 0 < offsets <= FEW}
+    read = len(await read_spans(cluster, few))
+    return read + sum(offsets for offsets in left.values() if offsets > FEW)
 
 
 def _followed() -> Mapping[str, list[Topic]]:
