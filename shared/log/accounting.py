@@ -73,9 +73,9 @@ def log_side(folder: Path, group: str = "warehouse") -> LogSide:
         log.close()
 
 
-def books(log: LogSide, stored: Mapping[Cell, int]) -> list[Entry]:
-    """The lines of the books, oldest minute first."""
-    cells = {*log.accepted, *stored}
+def books(log: LogSide, stored: Mapping[Cell, int], since_minute: int = 0) -> list[Entry]:
+    """The lines of the books from a minute on, oldest first."""
+    cells = {cell for cell in (*log.accepted, *stored) if cell[2] >= since_minute}
     return [
         Entry(
             topic=topic,

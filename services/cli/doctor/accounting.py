@@ -10,26 +10,30 @@ from rich.table import Table
 
 from services.cli.doctor.place import Place
 from shared.clickhouse import ClickHouse
-from shared.clock import SystemClock
-from shared.errors import Unavailable
+from shared.clock import Clock, SystemClock, micros
+from shared.errors import Invalid, Unavailable
 from shared.log.accounting import Cell, Entry, LogSide, books, log_side
-from shared.log.file import STORING_GROUP
-from shared.log.kafka.books import cluster_side
+from shared.log.file import MINUTE_US, STORING_GROUP
+from shared.log.kafka.books import KEPT_HOURS, cluster_side
 
+RECENT_HOURS = 24
+MARGIN_HOURS = 1  # Kafka lets go of whole segments, whenever it comes to that
 TRIES = 20
 PAUSE_SECONDS = 0.5
 
 
-async def settled(place: Place) -> list[Entry]:
-    """The books once they stand still: while facts move, the two sides are read at two moments.
+async def settled(place: Place, hours: int | None = None) -> list[Entry]:
+    """The books of the last hours, once they stand still: while facts move, the two sides are read at two moments.
 
-    Raises `Unavailable`.
+    Without `hours`: all that outboxes have counted, or in a cluster the last `RECENT_HOURS`, since what was accepted
+    elsewhere is counted in Kafka, which keeps it for a time. Raises `Unavailable`, and `Invalid` for more than that.
     """
     clock = SystemClock()
+    since = _since(place, hours, clock)
     async with ClickHouse(place.sql) as clickhouse:
         for _ in range(TRIES):
-            log = await _log(place)
-            entries = books(log, await _stored(clickhouse, place.sql.url))
+            log = await _log(place, since)
+            entries = books(log, await _stored(clickhouse, place.sql.url, since), since)
             if not any(entry.missing or entry.in_flight for entry in entries):
                 return entries
             await clock.sleep(PAUSE_SECONDS)
@@ -70,17 +74,31 @@ def verdict(entries: Sequence[Entry]) -> str:
     return sentence
 
 
-async def _log(place: Place) -> LogSide:
+def _since(place: Place, hours: int | None, clock: Clock) -> int:
+    """The minute, since the epoch, from which on both sides are whole."""
+    most = KEPT_HOURS - MARGIN_HOURS
+    if place.cluster is not None and hours is not None and hours > most:
+        raise Invalid(
+            f"Kafka keeps facts for {KEPT_HOURS} h: the books go back {most} h, not {hours}."
+        )
+    asked = hours if hours is not None or place.cluster is None else RECENT_HOURS
+    return 0 if asked is None else micros(clock.now()) // MINUTE_US - asked * 60
+
+
+async def _log(place: Place, since_minute: int) -> LogSide:
     cluster = place.cluster
     if cluster is None:
         return await asyncio.to_thread(log_side, place.data / "log")
-    return await cluster_side(cluster, [folder / "log" for folder in place.folders], STORING_GROUP)
+    outboxes = [folder / "log" for folder in place.folders]
+    return await cluster_side(cluster, outboxes, STORING_GROUP, since_minute * MINUTE_US)
 
 
-async def _stored(clickhouse: ClickHouse, url: str) -> Mapping[Cell, int]:
+async def _stored(clickhouse: ClickHouse, url: str, since_minute: int) -> Mapping[Cell, int]:
     try:
         rows = await clickhouse.query(
-            "SELECT topic, tenant, toUnixTimestamp(minute) AS at, sum(facts) AS facts FROM leeway.stored GROUP BY ALL"
+            "SELECT topic, tenant, toUnixTimestamp(minute) AS at, sum(facts) AS facts FROM leeway.stored"
+            " WHERE minute >= toDateTime({since:Int64}, 'UTC') GROUP BY ALL",
+            {"since": since_minute * 60},
         )
     except Unavailable as fault:
         raise Unavailable(f"{url} does not answer: is `leeway up` running?") from fault

@@ -25,6 +25,10 @@ UrlOption = Annotated[str, typer.Option(help="The SQL endpoint.")]
 PrometheusOption = Annotated[
     str, typer.Option(help="A Prometheus that scrapes every process, wherever it runs.")
 ]
+HoursOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="How far back; without it all, or in a cluster the last day."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 app = typer.Typer(help="Check the installation.", add_completion=False)
@@ -61,9 +65,11 @@ def check(
 
 
 @app.command()
-def accounting(url: UrlOption = "", *, as_json: JsonOption = False) -> None:
+def accounting(
+    url: UrlOption = "", hours: HoursOption = None, *, as_json: JsonOption = False
+) -> None:
     """Show that accepted = stored + quarantined + in flight, per topic, tenant and minute."""
-    entries = asyncio.run(books.settled(Place(Installation(), url)))
+    entries = asyncio.run(books.settled(Place(Installation(), url), hours))
     books.show(entries, as_json=as_json)
     typer.echo(books.verdict(entries), err=True)
     if any(entry.missing for entry in entries):

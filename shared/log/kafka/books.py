@@ -13,28 +13,32 @@ from shared.log.file import MINUTE_US
 from shared.log.folder import FolderLog
 from shared.log.kafka.cluster import Cluster
 from shared.log.kafka.message import record_of
-from shared.log.kafka.reading import Span, read_batches
+from shared.log.kafka.reading import Span, read_batches, spans_since
 from shared.log.kafka.relay import RELAY
 from shared.log.reader import OutboxReader
 from shared.log.record import ONLY_FOR, Record
 from shared.log.sealed import Damaged
 from shared.topics import ALL
 
+KEPT_HOURS = min(topic.retention_hours for topic in ALL if topic.name in COUNTED)
 
-async def cluster_side(cluster: Cluster, outboxes: Sequence[Path], group: str) -> LogSide:
-    """Read the folders of outboxes that lie here, and all of Kafka's counted topics, from end to end.
+
+async def cluster_side(
+    cluster: Cluster, outboxes: Sequence[Path], group: str, since_us: int = 0
+) -> LogSide:
+    """Read the folders of outboxes that lie here, and of Kafka's counted topics what was accepted since a time.
 
     What an outbox accepted it counted itself; what groups and outboxes elsewhere made is counted in
-    Kafka, each place in a lane once. What the relay or the storing group has not passed is in flight.
-    Raises `Unavailable`.
+    Kafka, each place in a lane once, while it is kept there (`KEPT_HOURS`). What the relay or the storing group
+    has not passed is in flight. Some of what is older is counted too. Raises `Unavailable`.
     """
     logs = [FolderLog(folder) for folder in outboxes]
     try:
         readers = [reader for log in logs for reader in log.readers()]
         here = frozenset(reader.producer for reader in readers)
         try:
-            accepted, in_flight = await _facts(cluster, group, here)
-            quarantined = await _letters(cluster, group)
+            accepted, in_flight = await _facts(cluster, group, here, since_us)
+            quarantined = await _letters(cluster, group, since_us)
             waiting = summed(_waiting(readers))
         except KafkaError as error:
             raise Unavailable(f"Kafka cannot be read: {error!r}.") from error
@@ -60,16 +64,17 @@ def _waiting(readers: Sequence[OutboxReader]) -> Iterable[tuple[str, str, int, i
 
 
 async def _facts(
-    cluster: Cluster, group: str, here: frozenset[str]
+    cluster: Cluster, group: str, here: frozenset[str], since_us: int
 ) -> tuple[Counter[Cell], Counter[Cell]]:
     """What was accepted elsewhere, and what the group has not passed."""
     names = {cluster.topic(t.name): t.name for t in ALL if t.name in COUNTED}
     partitions = {t.name: t.partitions for t in ALL}
     places = [TopicPartition(k, p) for k, name in names.items() for p in range(partitions[name])]
     passed = await _passed(cluster, group)
+    spans = await spans_since(cluster, places, since_us)
     accepted, in_flight = Counter[Cell](), Counter[Cell]()
     seqs: dict[str, int] = {}
-    async for record, place in _records(cluster, dict.fromkeys(places, Span()), names):
+    async for record, place in _records(cluster, spans, names):
         if record.headers.get(ONLY_FOR, group) != group or record.seq <= seqs.get(record.lane, 0):
             continue
         seqs[record.lane] = record.seq
@@ -80,12 +85,13 @@ async def _facts(
     return accepted, in_flight
 
 
-async def _letters(cluster: Cluster, group: str) -> Counter[Cell]:
+async def _letters(cluster: Cluster, group: str, since_us: int) -> Counter[Cell]:
     names = {cluster.topic(t.dead_letters): t.name for t in ALL if t.name in COUNTED}
     partitions = {t.name: t.partitions for t in ALL}
     places = [TopicPartition(k, p) for k, name in names.items() for p in range(partitions[name])]
+    spans = await spans_since(cluster, places, since_us)
     letters, seqs = Counter[Cell](), Counter[str]()
-    async for record, _ in _records(cluster, dict.fromkeys(places, Span()), names):
+    async for record, _ in _records(cluster, spans, names):
         # What the relay gave up on reaches no group: it is as good as given up by this one.
         if record.headers.get("group") in (group, RELAY) and record.seq > seqs[record.lane]:
             seqs[record.lane] = record.seq

@@ -27,6 +27,19 @@ class Span:
     end: int | None = None
 
 
+async def spans_since(
+    cluster: Cluster, places: Iterable[TopicPartition], at_us: int
+) -> dict[TopicPartition, Span]:
+    """From the first message of each partition that was accepted at a time or later; others have no part in it."""
+    consumer = cluster.reader()
+    await consumer.start()
+    try:
+        found = await consumer.offsets_for_times(dict.fromkeys(places, at_us // 1000))
+    finally:
+        await consumer.stop()
+    return {place: Span(first.offset) for place, first in found.items() if first is not None}
+
+
 async def read_spans(
     cluster: Cluster, spans: Mapping[TopicPartition, Span]
 ) -> list[ConsumerRecord]:
