@@ -29,7 +29,8 @@ async def test_what_was_accepted_before_they_begin_is_not_read(
     now = SystemClock().now()
     log = KafkaHarness(tmp_path, await a_cluster(broker, ALL, ("g",)))
     long_ago, group = SimulatedClock(now - timedelta(days=6)), Collecting(done=3)
-    async with SqliteOutbox(tmp_path / "edge-1.db", long_ago) as old, log.outbox() as new:
+    old_file = tmp_path / "edge-0.db"  # which is relayed first
+    async with SqliteOutbox(old_file, long_ago) as old, log.outbox("edge-1") as new:
         await old.append([a_fact(1), a_fact(2)])
         await new.append([a_fact(3)])
         await log.run(group, group.stop)
