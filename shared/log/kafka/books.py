@@ -20,6 +20,7 @@ from shared.log.record import ONLY_FOR, Record
 from shared.log.sealed import Damaged
 from shared.topics import ALL
 
+CLOCKS_US = 10 * MINUTE_US  # how far a producer's clock may be ahead of a broker's
 KEPT_HOURS = min(topic.retention_hours for topic in ALL if topic.name in COUNTED)
 
 
@@ -37,8 +38,9 @@ async def cluster_side(
         readers = [reader for log in logs for reader in log.readers()]
         here = frozenset(reader.producer for reader in readers)
         try:
-            accepted, in_flight = await _facts(cluster, group, here, since_us)
-            quarantined = await _letters(cluster, group, since_us)
+            begin_us = max(0, since_us - CLOCKS_US)
+            accepted, in_flight = await _facts(cluster, group, here, begin_us)
+            quarantined = await _letters(cluster, group, begin_us)
             waiting = summed(_waiting(readers))
         except KafkaError as error:
             raise Unavailable(f"Kafka cannot be read: {error!r}.") from error

@@ -30,7 +30,10 @@ class Span:
 async def spans_since(
     cluster: Cluster, places: Iterable[TopicPartition], at_us: int
 ) -> dict[TopicPartition, Span]:
-    """From the first message of each partition that was accepted at a time or later; others have no part in it."""
+    """From the first message of each partition that Kafka took at a time or later; those without one are left out.
+
+    What was accepted since then is behind it, as far as the clocks agree.
+    """
     consumer = cluster.reader()
     await consumer.start()
     try:
