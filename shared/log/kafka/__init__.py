@@ -3,7 +3,10 @@
 Facts go to the outbox of their process as ever; a relay (`relay`) forwards it. It sends a partition's
 records as explicit batches, one at a time, and moves on when the broker acknowledged (acks=all, idempotent):
 after an error it makes a new producer and sends again from the first record that was not acknowledged, so
-a partition holds each lane without a hole, and what came twice has a `seq` that consumers have seen.
+a partition holds each lane without a hole, and what came twice has a `seq` that consumers have seen. The broker
+may remember more than the outbox: a loss of power takes the tail of a file that is not synced with every commit. So
+the file begins a new epoch after each life that was not closed; of lanes, readers keep the latest (`stored`).
+What the disk has damaged goes on as a dead letter of the relay's.
 
 A group's members (`group`) share partitions; partition number p of all its topics belongs to one member, who
 holds the *seat* p (`seat`). The effect of a batch (facts, dead letters, states) and the position behind it,
