@@ -1,16 +1,27 @@
 """Builders and fakes of alerting: a valid one each, changed where a test says so."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from services.alerting.couriers import Courier, Route
+from services.alerting.desk import Desk
 from services.alerting.domain.alert import Alert, Change, Signal, State, advanced, opened
-from services.alerting.domain.delivery import Delivered, Delivery, Outcome
+from services.alerting.domain.delivery import Delivered, Delivery, Outcome, Patience
+from services.alerting.domain.hearing import Hearing
 from services.alerting.domain.notification import Notification, notification_of
 from services.alerting.domain.rule import Place, Rule, Severity, When
 from services.alerting.domain.turn import Turn
+from services.alerting.rounds import Rounds
+from services.alerting.rulebook import rules_of
+from services.alerting.settings import Settings
+from services.alerting.store import AlertStore
+from shared.clock import SimulatedClock
+from shared.database import Database
 from shared.ids import derived_id
+from tests.fakes import FakeOutbox
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 AT_DEMO = Place(tenant="acme", model="demo")
@@ -101,6 +112,11 @@ def a_delivery(change: Change = Change.FIRED, **changes: object) -> Delivery:
     return replace(delivery, **changes)  # type: ignore[arg-type]
 
 
+def a_hearing(until: datetime, *tenants: str) -> Hearing:
+    """All facts up to a time, of acme alone unless others are named."""
+    return Hearing(until, tenants or ("acme",))
+
+
 class FakeChannel:
     """A channel that keeps what it is sent; its outcomes are used up one by one, then all is taken."""
 
@@ -114,12 +130,30 @@ class FakeChannel:
 
 
 class FakeAlerts:
-    """Alerts in memory."""
+    """Alerts in memory, and the ledger over them."""
 
     def __init__(self) -> None:
         self.turns: list[Turn] = []
 
-    async def open_alerts(self) -> Sequence[Alert]:
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator["FakeAlerts"]:
+        yield self
+
+    @asynccontextmanager
+    async def deciding(self) -> AsyncIterator["FakeAlerts"]:
+        yield self
+
+    async def open_alerts(self, dedupe_keys: Collection[str]) -> Sequence[Alert]:
+        return [alert for alert in self._open() if alert.dedupe_key in dedupe_keys]
+
+    async def stirring(
+        self,
+        now: datetime,
+        quiet_since: Mapping[str, datetime],
+    ) -> Sequence[Alert]:
+        return self._open()
+
+    def _open(self) -> Sequence[Alert]:
         latest = {alert.alert_id: alert for turn in self.turns for alert in turn.alerts}
         return [alert for alert in latest.values() if alert.state is not State.RESOLVED]
 
@@ -150,3 +184,54 @@ class FakeDesk:
 
     async def report(self, signals: Sequence[Signal]) -> None:
         self.signals.extend(signals)
+
+
+CHANNELS = ("pager", "chat")
+KEEP = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One life of alerting's process."""
+
+    store: AlertStore
+    desk: Desk
+    clock: SimulatedClock
+
+    def courier(self, name: str, channel: FakeChannel) -> Courier:
+        return Courier(Route(name, channel, Patience()), self.store, self.desk, self.clock)
+
+    def rounds(self, outbox: FakeOutbox) -> Rounds:
+        return Rounds(self.desk, self.store, outbox, self.clock, self._hearing, KEEP)
+
+    async def tick(self) -> None:
+        """Let time work, all facts being heard."""
+        await self.desk.tick(self._hearing())
+
+    def _hearing(self) -> Hearing:
+        return a_hearing(self.clock.now())
+
+    async def deliveries(self) -> dict[str, dict[str, int]]:
+        """What became of each rule's deliveries."""
+        return {
+            listed.alert.rule: {str(state): count for state, count in listed.deliveries.items()}
+            for listed in await self.store.newest(100)
+        }
+
+
+class Lives:
+    """A control database in which lives follow each other, or live side by side."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.clock = SimulatedClock(NOW)
+
+    @asynccontextmanager
+    async def life(self) -> AsyncIterator[Life]:
+        built_in = rules_of([], list(CHANNELS), Settings())
+        rules = {**built_in, "errors": a_rule(channels=CHANNELS)}
+        async with Database(self.url) as database:
+            await database.migrate()
+            store = AlertStore(database)
+            desk = Desk(rules, list(CHANNELS), store, self.clock)
+            yield Life(store, desk, self.clock)

@@ -2,14 +2,16 @@
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 import structlog
 
 from services.alerting.channels.catalog import channels_of
+from services.alerting.channels.channel import Channel
 from services.alerting.couriers import Courier, Route
 from services.alerting.desk import Desk
+from services.alerting.domain.hearing import Hearing
 from services.alerting.rounds import Rounds, repeat
 from services.alerting.rulebook import rules_of
 from services.alerting.settings import Settings
@@ -39,21 +41,18 @@ def build(settings: Settings, host: Host) -> App:
     topics = [DRIFT_DETECTED, INTERACTION_COMPLETED, USAGE_RATED]
     consumer = host.group("alerting", topics, handler, ConsumerLimits())
 
-    def heard_at() -> datetime:
-        """Up to now when no fact waits, else up to the last one."""
-        return host.clock.now() if consumer.idle else handler.heard_at
+    def hearing() -> Hearing:
+        return handler.hearing(idle=consumer.idle)
 
     keep = timedelta(days=settings.keep_days)
-    rounds = Rounds(desk, store, host.outbox, host.clock, heard_at, keep)
+    rounds = Rounds(desk, store, host.outbox, host.clock, hearing, keep)
     couriers = [
-        Courier(
-            Route(name, channel, settings.patience, settings.round_seconds), store, desk, host.clock
-        )
+        Courier(_route(name, channel, settings), store, desk, host.clock)
         for name, channel in channels.items()
     ]
     return App(
         "alerting",
-        resources=[database, _opened(database, store, desk, channels, host.clock)],
+        resources=[database, _opened(database, store, channels, host.clock)],
         tasks=[
             *(courier.run for courier in couriers),
             partial(repeat, rounds.make, settings.round_seconds, host.clock),
@@ -62,13 +61,16 @@ def build(settings: Settings, host: Host) -> App:
     )
 
 
+def _route(name: str, channel: Channel, settings: Settings) -> Route:
+    return Route(name, channel, settings.patience, settings.round_seconds, settings.claim_seconds)
+
+
 @asynccontextmanager
 async def _opened(
-    database: Database, store: AlertStore, desk: Desk, channels: Collection[str], clock: Clock
+    database: Database, store: AlertStore, channels: Collection[str], clock: Clock
 ) -> AsyncIterator[None]:
-    """The tables are there, open alerts are taken up, and what waits for no channel is given up."""
+    """The tables are there, and what waits for no channel is given up."""
     await database.migrate()
-    await desk.load()
     abandoned = await store.abandon(list(channels), clock.now())
     if abandoned:
         log.warning("alerting.abandoned", deliveries=abandoned)

@@ -1,21 +1,13 @@
-"""The desk: every reason to alert and every passing of time is decided here, one at a time."""
+"""The desk: every reason to alert and every passing of time is decided here, one transaction at a time."""
 
-import asyncio
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from services.alerting.domain.alert import (
-    Alert,
-    Change,
-    Signal,
-    State,
-    Step,
-    advanced,
-    joined,
-    opened,
-)
+from services.alerting.domain.alert import Alert, Change, Signal, Step, advanced, joined, opened
 from services.alerting.domain.delivery import Delivery
+from services.alerting.domain.hearing import Hearing
 from services.alerting.domain.notification import Notification, notification_of
 from services.alerting.domain.rule import Rule, When
 from services.alerting.domain.turn import Turn
@@ -24,24 +16,47 @@ from shared.ids import derived_id
 from shared.metrics import ALERTS_CHANGED
 
 
-class Alerts(Protocol):
-    """Where alerts are kept."""
-
-    async def open_alerts(self) -> Sequence[Alert]:
-        """Every alert that is not resolved. Raises `Unavailable`."""
-        ...
+class Docket(Protocol):
+    """The alerts at one moment. Its methods raise `Unavailable`."""
 
     async def uncounted(self, signals: Sequence[Signal]) -> Sequence[Signal]:
-        """Those whose cause the rule has not counted before. Raises `Unavailable`."""
+        """Those whose cause the rule has not counted before, each cause once."""
         ...
 
+    async def open_alerts(self, dedupe_keys: Collection[str]) -> Sequence[Alert]:
+        """The alerts of these keys that are not resolved."""
+        ...
+
+    async def stirring(self, now: datetime, quiet_since: Mapping[str, datetime]) -> Sequence[Alert]:
+        """The open alerts that are to be told by now, or not seen since their rule's time, or of no rule."""
+        ...
+
+
+class Ledger(Docket, Protocol):
+    """The alerts in a transaction that no other desk's overlaps."""
+
     async def record(self, turn: Turn) -> None:
-        """Write a turn, all of it or nothing. Raises `Unavailable`."""
+        """Write a turn; it is kept when the transaction ends. Raises `Unavailable`."""
+        ...
+
+
+class Alerts(Protocol):
+    """Where alerts are kept, for all desks."""
+
+    def reading(self) -> AbstractAsyncContextManager[Docket]:
+        """The alerts as they stand; another desk may change them at once. Raises `Unavailable`."""
+        ...
+
+    def deciding(self) -> AbstractAsyncContextManager[Ledger]:
+        """A transaction, all of it or nothing. Raises `Unavailable`: nothing was written then."""
         ...
 
 
 class Desk:
-    """The open alerts, in memory as they are in the store: only the desk writes them."""
+    """Decides on what is stored and remembers nothing, so that any number of desks may sit side by side.
+
+    A desk looks before it takes its turn: most signals were counted, and most ticks change nothing.
+    """
 
     def __init__(
         self, rules: Mapping[str, Rule], channels: Sequence[str], store: Alerts, clock: Clock
@@ -50,63 +65,69 @@ class Desk:
         self._channels = frozenset(channels)
         self._store = store
         self._clock = clock
-        self._lock = asyncio.Lock()
-        self._open: dict[str, Alert] = {}
-
-    async def load(self) -> None:
-        """Take up the alerts that are open; before anything else."""
-        async with self._lock:
-            self._open = {alert.dedupe_key: alert for alert in await self._store.open_alerts()}
 
     async def report(self, signals: Sequence[Signal]) -> None:
         """Count signals and tell what they lead to. A signal that was counted before changes nothing."""
         if not signals:
             return
-        async with self._lock:
-            now = self._clock.now()
-            fresh = await self._store.uncounted(signals)
-            alerts = dict(self._open)
-            touched = {}
-            for signal in fresh:
-                alert = self._counted(alerts, signal, now)
-                alerts[alert.dedupe_key] = touched[alert.dedupe_key] = alert
-            await self._settle(list(touched.values()), fresh, now, now)
+        async with self._store.reading() as docket:
+            if not await docket.uncounted(signals):
+                return
+        async with self._store.deciding() as ledger:
+            turn = await self._counted(ledger, signals)
+            await ledger.record(turn)
+        _tell(turn)
 
-    async def tick(self, heard_at: datetime) -> None:
-        """Tell, repeat and resolve what has become due; all facts up to `heard_at` were reported."""
-        async with self._lock:
-            await self._settle(list(self._open.values()), (), self._clock.now(), heard_at)
+    async def tick(self, hearing: Hearing) -> None:
+        """Tell, repeat and resolve what has become due, as far as the facts were heard."""
+        async with self._store.reading() as docket:
+            if not (await self._ticked(docket, hearing)).alerts:
+                return
+        async with self._store.deciding() as ledger:
+            turn = await self._ticked(ledger, hearing)
+            await ledger.record(turn)
+        _tell(turn)
 
-    def _counted(self, alerts: Mapping[str, Alert], signal: Signal, now: datetime) -> Alert:
-        rule = self._rules[signal.rule]
-        key = rule.dedupe_key(signal.place)
-        alert = alerts.get(key)
-        if alert is None:
-            return opened(derived_id(key, signal.cause), rule, signal, now)
-        return joined(alert, signal, now)
+    async def _counted(self, docket: Docket, signals: Sequence[Signal]) -> Turn:
+        """The turn that counts what was not counted."""
+        now = self._clock.now()
+        fresh = await docket.uncounted(signals)
+        keys = {self._rules[signal.rule].dedupe_key(signal.place) for signal in fresh}
+        alerts = {alert.dedupe_key: alert for alert in await docket.open_alerts(keys)}
+        for signal in fresh:
+            rule = self._rules[signal.rule]
+            key = rule.dedupe_key(signal.place)
+            alerts[key] = (
+                joined(alerts[key], signal, now)
+                if key in alerts
+                else opened(derived_id(key, signal.cause), rule, signal, now)
+            )
+        steps = [advanced(alert, self._rules[alert.rule], now, now) for alert in alerts.values()]
+        return self._turn(now, steps, fresh)
 
-    async def _settle(
-        self,
-        alerts: Sequence[Alert],
-        counted: Sequence[Signal],
-        now: datetime,
-        heard_at: datetime,
-    ) -> None:
-        """Let time work on the alerts, write what changed as one turn, and only then remember it."""
-        steps = [advanced(alert, self._rules.get(alert.rule), now, heard_at) for alert in alerts]
-        changed = [step.alert for step in steps if step.alert != self._open.get(_key(step.alert))]
-        if not changed and not counted:
-            return
-        deliveries = [delivery for step in steps for delivery in self._deliveries(step, now)]
-        notifications = [_notification(step.alert, step.change) for step in steps if step.change]
-        await self._store.record(Turn(now, changed, counted, notifications, deliveries))
-        for alert in changed:
-            if alert.state is State.RESOLVED:
-                self._open.pop(_key(alert), None)
-            else:
-                self._open[_key(alert)] = alert
-        for told in notifications:
-            ALERTS_CHANGED.labels(told.change, told.severity).inc()
+    async def _ticked(self, docket: Docket, hearing: Hearing) -> Turn:
+        """The turn that time brings about; it has no alerts when there is nothing to do."""
+        now = self._clock.now()
+        quiet_since = {
+            name: now - timedelta(seconds=rule.quiet_seconds) for name, rule in self._rules.items()
+        }
+        alerts = await docket.stirring(now, quiet_since)
+        steps = [
+            step for alert in alerts if (step := self._advanced(alert, now, hearing)).alert != alert
+        ]
+        return self._turn(now, steps)
+
+    def _advanced(self, alert: Alert, now: datetime, hearing: Hearing) -> Step:
+        return advanced(alert, self._rules.get(alert.rule), now, hearing.of(alert, now))
+
+    def _turn(self, now: datetime, steps: Sequence[Step], counted: Sequence[Signal] = ()) -> Turn:
+        return Turn(
+            at=now,
+            alerts=[step.alert for step in steps],
+            counted=counted,
+            notifications=[_notification(step.alert, step.change) for step in steps if step.change],
+            deliveries=[delivery for step in steps for delivery in self._deliveries(step, now)],
+        )
 
     def _deliveries(self, step: Step, now: datetime) -> Sequence[Delivery]:
         """One for each of the alert's channels that is there; a dead channel is not told of itself."""
@@ -126,5 +147,6 @@ def _notification(alert: Alert, change: Change) -> Notification:
     return notification_of(derived_id(alert.alert_id, change, number), alert, change)
 
 
-def _key(alert: Alert) -> str:
-    return alert.dedupe_key
+def _tell(turn: Turn) -> None:
+    for told in turn.notifications:
+        ALERTS_CHANGED.labels(told.change, told.severity).inc()

@@ -10,6 +10,7 @@ import structlog
 
 from leeway_pb.v1.alert_pb2 import AlertChanged
 
+from services.alerting.domain.hearing import Hearing
 from services.alerting.domain.notification import Notification
 from shared.clock import Clock, micros, pause
 from shared.errors import Unavailable
@@ -19,13 +20,14 @@ from shared.topics import ALERT_CHANGED
 log = structlog.get_logger()
 
 PUBLISH_AT_ONCE = 500
+TELLING = timedelta(seconds=10)  # that a member has to put what it claimed into its outbox
 PRUNE_SECONDS = 3600.0
 
 
 class Ticking(Protocol):
     """Who decides what time brings about."""
 
-    async def tick(self, heard_at: datetime) -> None:
+    async def tick(self, hearing: Hearing) -> None:
         """Tell, repeat and resolve what has become due. Raises `Unavailable`."""
         ...
 
@@ -33,8 +35,11 @@ class Ticking(Protocol):
 class Changes(Protocol):
     """The outbox of facts, and what is past."""
 
-    async def unpublished(self, limit: int) -> Sequence[Notification]:
-        """The oldest changes that are no facts yet. Raises `Unavailable`."""
+    async def claim_changes(
+        self, now: datetime, until: datetime, limit: int
+    ) -> Sequence[Notification]:
+        """The oldest changes that are no facts yet and that nobody claimed; others leave them alone
+        until `until`. Raises `Unavailable`."""
         ...
 
     async def mark_published(self, notification_ids: Sequence[str], now: datetime) -> None:
@@ -47,8 +52,8 @@ class Changes(Protocol):
 
 
 class Rounds:
-    """Made once a second. A change becomes a fact at least once, and its event id is always the same:
-    the warehouse keeps one row of those that a crash made two."""
+    """Made once a second, by every member. A change becomes a fact at least once, and its event id is
+    always the same: the warehouse keeps one row of those that a crash made two."""
 
     def __init__(
         self,
@@ -56,11 +61,11 @@ class Rounds:
         changes: Changes,
         outbox: Outbox,
         clock: Clock,
-        heard_at: Callable[[], datetime],
+        hearing: Callable[[], Hearing],
         keep: timedelta,
     ) -> None:
         self._desk = desk
-        self._heard_at = heard_at
+        self._hearing = hearing
         self._changes = changes
         self._outbox = outbox
         self._clock = clock
@@ -69,17 +74,21 @@ class Rounds:
 
     async def make(self) -> None:
         """One round. Raises `Unavailable`; the next one takes up what was left."""
-        await self._desk.tick(self._heard_at())
+        await self._desk.tick(self._hearing())
         await self._publish()
         if self._clock.monotonic() >= self._prune_at:
             await self._changes.prune(self._clock.now() - self._keep)
             self._prune_at = self._clock.monotonic() + PRUNE_SECONDS
 
     async def _publish(self) -> None:
-        while told := await self._changes.unpublished(PUBLISH_AT_ONCE):
+        while told := await self._claimed():
             await self._outbox.append([fact_of(notification) for notification in told])
             ids = [notification.notification_id for notification in told]
             await self._changes.mark_published(ids, self._clock.now())
+
+    async def _claimed(self) -> Sequence[Notification]:
+        now = self._clock.now()
+        return await self._changes.claim_changes(now, now + TELLING, PUBLISH_AT_ONCE)
 
 
 def fact_of(told: Notification) -> Fact:

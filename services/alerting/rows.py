@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
-from services.alerting.domain.alert import Alert, Change, State
+from services.alerting.domain.alert import Alert, Change, Signal, State
 from services.alerting.domain.delivery import Delivery, DeliveryState
 from services.alerting.domain.notification import Notification
 from services.alerting.domain.rule import Place, Severity, When
@@ -58,8 +58,18 @@ def alert_of(row: RowMapping) -> Alert:
     )
 
 
+def row_of_cause(signal: Signal, at: datetime) -> dict[str, Any]:
+    """A signal that counted as a row of `alert_causes`."""
+    return {
+        "rule": signal.rule,
+        "cause": signal.cause,
+        "tenant": signal.place.tenant,
+        "seen_at_us": micros(at),
+    }
+
+
 def row_of_notification(told: Notification) -> dict[str, Any]:
-    """A notification as a row of `alert_changes`, not published yet."""
+    """A notification as a row of `alert_changes`, neither published nor claimed yet."""
     values = asdict(told) | {
         "evidence": [dict(seen) for seen in told.evidence],
         "labels": dict(told.labels),
@@ -72,6 +82,7 @@ def row_of_notification(told: Notification) -> dict[str, Any]:
         "notification": values,
         "changed_at_us": micros(told.changed_at),
         "published_at_us": None,
+        "claimed_until_us": 0,
     }
 
 
@@ -108,6 +119,8 @@ def row_of_delivery(delivery: Delivery) -> dict[str, Any]:
         "next_attempt_at_us": created,
         "settled_at_us": None,
         "reason": "",
+        "claimed_by": "",
+        "claimed_until_us": 0,
     }
 
 

@@ -24,6 +24,7 @@ class Settings(ServiceSettings):
     )  # a lasting drift is seen again, rarely
     max_places: int = Field(default=1000, gt=0)  # of a rule and tenant, then "(other)"
     round_seconds: float = Field(default=1.0, gt=0)
+    claim_seconds: float = Field(default=60.0, gt=0)  # longer than an attempt takes
     keep_days: int = Field(default=30, ge=2)
     max_attempts: int = Field(default=40, gt=0)
     give_up_seconds: float = Field(default=86_400.0, gt=0)

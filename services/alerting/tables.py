@@ -40,6 +40,7 @@ CHANGES = Table(
     Column("notification", JSON, nullable=False),
     Column("changed_at_us", BigInteger, nullable=False),
     Column("published_at_us", BigInteger),
+    Column("claimed_until_us", BigInteger, nullable=False),
 )
 DELIVERIES = Table(
     "alert_deliveries",
@@ -56,4 +57,6 @@ DELIVERIES = Table(
     Column("next_attempt_at_us", BigInteger, nullable=False),
     Column("settled_at_us", BigInteger),
     Column("reason", Text, nullable=False),
+    Column("claimed_by", Text, nullable=False),
+    Column("claimed_until_us", BigInteger, nullable=False),
 )

@@ -1,8 +1,5 @@
 """Alerts and their deliveries in real databases, across restarts."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pytest
@@ -11,70 +8,21 @@ from sqlalchemy import Connection, inspect
 from leeway_pb.v1.alert_pb2 import AlertChanged
 
 from services.alerting.couriers import Courier, Route
-from services.alerting.desk import Desk
 from services.alerting.domain.delivery import Delivered, Failed, Outcome, Patience, Refused
-from services.alerting.rounds import Rounds
-from services.alerting.rulebook import rules_of
-from services.alerting.settings import Settings
 from services.alerting.store import AlertStore
 from services.alerting.tables import METADATA
-from shared.clock import SimulatedClock
 from shared.database import Database
 from shared.errors import Unavailable
-from tests.alerting import NOW, FakeChannel, a_detection, a_rule, a_signal
+from tests.alerting import CHANNELS, KEEP, FakeChannel, Lives, a_detection, a_signal
 from tests.fakes import FakeOutbox
-
-CHANNELS = ("pager", "chat")
-KEEP = timedelta(days=30)
-
-
-@dataclass(frozen=True, slots=True)
-class Life:
-    """One life of alerting's process."""
-
-    store: AlertStore
-    desk: Desk
-    clock: SimulatedClock
-
-    def courier(self, name: str, channel: FakeChannel) -> Courier:
-        return Courier(Route(name, channel, Patience()), self.store, self.desk, self.clock)
-
-    def rounds(self, outbox: FakeOutbox) -> Rounds:
-        return Rounds(self.desk, self.store, outbox, self.clock, self.clock.now, KEEP)
-
-    async def deliveries(self) -> dict[str, dict[str, int]]:
-        """What became of each rule's deliveries."""
-        return {
-            listed.alert.rule: {str(state): count for state, count in listed.deliveries.items()}
-            for listed in await self.store.newest(100)
-        }
-
-
-class Place:
-    """A data folder in which lives follow each other."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.clock = SimulatedClock(NOW)
-
-    @asynccontextmanager
-    async def life(self) -> AsyncIterator[Life]:
-        built_in = rules_of([], list(CHANNELS), Settings())
-        rules = {**built_in, "errors": a_rule(channels=CHANNELS)}
-        async with Database(self.url) as database:
-            await database.migrate()
-            store = AlertStore(database)
-            desk = Desk(rules, list(CHANNELS), store, self.clock)
-            await desk.load()
-            yield Life(store, desk, self.clock)
 
 
 @pytest.fixture
-def place(control_url: str) -> Place:
-    return Place(control_url)
+def place(control_url: str) -> Lives:
+    return Lives(control_url)
 
 
-async def test_the_tables_are_as_the_migration_makes_them(place: Place) -> None:
+async def test_the_tables_are_as_the_migration_makes_them(place: Lives) -> None:
     def columns(connection: Connection) -> dict[str, list[tuple[str, bool]]]:
         found = inspect(connection)
         return {
@@ -94,7 +42,7 @@ async def test_the_tables_are_as_the_migration_makes_them(place: Place) -> None:
 
 
 async def test_what_waits_at_a_restart_is_delivered_by_the_next_life_with_the_same_id(
-    place: Place,
+    place: Lives,
 ) -> None:
     down, up = FakeChannel(Failed("no route to host")), FakeChannel()
     async with place.life() as life:
@@ -112,10 +60,10 @@ async def test_what_waits_at_a_restart_is_delivered_by_the_next_life_with_the_sa
 
 
 async def test_a_kill_between_sending_and_settling_sends_again_with_the_same_id(
-    place: Place,
+    place: Lives,
 ) -> None:
     class Killed(AlertStore):
-        async def settle(self, *_: object) -> None:
+        async def settle(self, *_: object) -> bool:
             raise Unavailable("the process died here")
 
     channel = FakeChannel()
@@ -126,6 +74,7 @@ async def test_a_kill_between_sending_and_settling_sends_again_with_the_same_id(
             with pytest.raises(Unavailable):
                 await Courier(route, Killed(database), life.desk, place.clock).make_round()
 
+    place.clock.advance(60)
     async with place.life() as life:
         await life.courier("pager", channel).make_round()
         assert (await life.deliveries())["errors"] == {"delivered": 1, "waiting": 1}
@@ -134,7 +83,7 @@ async def test_a_kill_between_sending_and_settling_sends_again_with_the_same_id(
     assert first == second
 
 
-async def test_a_channel_that_is_down_holds_up_no_other(place: Place) -> None:
+async def test_a_channel_that_is_down_holds_up_no_other(place: Lives) -> None:
     pager, chat = FakeChannel(Failed("down")), FakeChannel()
     async with place.life() as life:
         await life.desk.report([a_signal()])
@@ -144,7 +93,7 @@ async def test_a_channel_that_is_down_holds_up_no_other(place: Place) -> None:
         assert (await life.deliveries())["errors"] == {"delivered": 1, "waiting": 1}
 
 
-async def test_the_end_of_an_alert_never_overtakes_its_beginning(place: Place) -> None:
+async def test_the_end_of_an_alert_never_overtakes_its_beginning(place: Lives) -> None:
     pager = FakeChannel(Failed("down"))
     async with place.life() as life:
         await life.desk.report([a_signal()])
@@ -152,13 +101,13 @@ async def test_the_end_of_an_alert_never_overtakes_its_beginning(place: Place) -
         place.clock.advance(2)
         await life.desk.report([a_signal(cause="c2")])
         place.clock.advance(300)
-        await life.desk.tick(place.clock.now())
+        await life.tick()
         await life.courier("pager", pager).make_round()
 
     assert [sent.notification.change for sent in pager.sent] == ["fired", "fired", "resolved"]
 
 
-async def test_a_dead_delivery_is_told_once_to_the_other_channels(place: Place) -> None:
+async def test_a_dead_delivery_is_told_once_to_the_other_channels(place: Lives) -> None:
     pager, chat = FakeChannel(Refused("The receiver answered 401: bad key")), FakeChannel()
     async with place.life() as life:
         await life.desk.report([a_signal()])
@@ -177,7 +126,7 @@ async def test_a_dead_delivery_is_told_once_to_the_other_channels(place: Place) 
     )
 
 
-async def test_a_death_that_is_told_of_by_a_channel_that_dies_too_ends_there(place: Place) -> None:
+async def test_a_death_that_is_told_of_by_a_channel_that_dies_too_ends_there(place: Lives) -> None:
     async with place.life() as life:
         await life.desk.report([a_signal()])
         for name in (*CHANNELS, *CHANNELS):
@@ -188,7 +137,7 @@ async def test_a_death_that_is_told_of_by_a_channel_that_dies_too_ends_there(pla
 
 
 async def test_a_receiver_that_is_down_for_a_day_is_given_up_on_and_somebody_is_told(
-    place: Place,
+    place: Lives,
 ) -> None:
     class Down(FakeChannel):
         async def send(self, delivery: object, now: datetime) -> Outcome:
@@ -199,7 +148,7 @@ async def test_a_receiver_that_is_down_for_a_day_is_given_up_on_and_somebody_is_
     async with place.life() as life:
         await life.desk.report([a_detection()])
         place.clock.advance(30)
-        await life.desk.tick(place.clock.now())
+        await life.tick()
         courier = life.courier("pager", Down())
         while (await life.deliveries())["drift"].get("dead") is None:
             await courier.make_round()
@@ -211,13 +160,14 @@ async def test_a_receiver_that_is_down_for_a_day_is_given_up_on_and_somebody_is_
 
 
 async def test_a_change_becomes_a_fact_and_is_the_same_fact_when_the_outbox_was_full(
-    place: Place,
+    place: Lives,
 ) -> None:
     full, free = FakeOutbox(full=True), FakeOutbox()
     async with place.life() as life:
         await life.desk.report([a_signal()])
         with pytest.raises(Unavailable):
             await life.rounds(full).make()
+    place.clock.advance(10)
     async with place.life() as life:
         await life.rounds(free).make()
         await life.rounds(free).make()
@@ -229,7 +179,7 @@ async def test_a_change_becomes_a_fact_and_is_the_same_fact_when_the_outbox_was_
     assert message.title == "25.0% of calls fail: model demo, tenant acme"
 
 
-async def test_a_channel_that_is_no_longer_configured_has_nothing_waiting(place: Place) -> None:
+async def test_a_channel_that_is_no_longer_configured_has_nothing_waiting(place: Lives) -> None:
     async with place.life() as life:
         await life.desk.report([a_signal()])
 
@@ -237,12 +187,12 @@ async def test_a_channel_that_is_no_longer_configured_has_nothing_waiting(place:
         assert (await life.deliveries())["errors"] == {"dead": 1, "waiting": 1}
 
 
-async def test_what_ended_long_ago_is_forgotten_and_what_is_open_is_kept(place: Place) -> None:
+async def test_what_ended_long_ago_is_forgotten_and_what_is_open_is_kept(place: Lives) -> None:
     async with place.life() as life:
         outbox = FakeOutbox()
         await life.desk.report([a_signal()])
         place.clock.advance(300)
-        await life.desk.tick(place.clock.now())
+        await life.tick()
         for name in CHANNELS:
             await life.courier(name, FakeChannel(Delivered())).make_round()
             await life.courier(name, FakeChannel(Delivered())).make_round()

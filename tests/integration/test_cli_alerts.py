@@ -15,7 +15,7 @@ from services.cli.alerts import app
 from shared.clock import SimulatedClock
 from shared.database import Database, sqlite_url
 from shared.errors import NotFound, Unavailable
-from tests.alerting import NOW, a_detection
+from tests.alerting import NOW, a_detection, a_hearing
 from tests.servers import LoopbackServer
 
 
@@ -80,7 +80,7 @@ async def test_alerts_are_listed_with_their_deliveries(tmp_path: Path, *, told: 
         desk = Desk(rules_of([], ["hook"], Settings()), ["hook"], AlertStore(database), clock)
         await desk.report([a_detection()])
         clock.advance(30 if told else 0)
-        await desk.tick(clock.now())
+        await desk.tick(a_hearing(clock.now()))
 
     result = await _run(tmp_path, "list")
 

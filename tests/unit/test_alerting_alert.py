@@ -12,6 +12,7 @@ from tests.alerting import (
     FakeAlerts,
     a_detection,
     a_detection_rule,
+    a_hearing,
     a_rule,
     a_signal,
 )
@@ -30,7 +31,7 @@ class Room:
         """What is told when time has passed."""
         before = len(self.alerts.told)
         self.clock.advance(seconds)
-        await self.desk.tick(self.clock.now())
+        await self.desk.tick(a_hearing(self.clock.now()))
         return self.alerts.told[before:]
 
 
@@ -135,7 +136,6 @@ async def test_open_alerts_are_taken_up_after_a_restart() -> None:
     await before.desk.report([a_signal(), a_detection()])
 
     after = Room(before.alerts)
-    await after.desk.load()
 
     assert await after.after(30) == ["fired Drift in refusal_rate: model demo, tenant acme"]
     assert await after.after(270) == [
@@ -196,11 +196,38 @@ async def test_quiet_is_what_was_listened_to_and_not_what_was_missed() -> None:
     await room.desk.report([a_signal()])
     room.clock.advance(900)
 
-    await room.desk.tick(NOW)
+    await room.desk.tick(a_hearing(NOW))
     missed = list(room.alerts.told[1:])
-    await room.desk.tick(room.clock.now())
+    await room.desk.tick(a_hearing(room.clock.now()))
 
     assert missed == []
     assert room.alerts.told[1:] == [
         "resolved Resolved: 25.0% of calls fail: model demo, tenant acme"
     ]
+
+
+async def test_the_quiet_of_a_tenant_is_for_the_member_to_call_that_hears_it() -> None:
+    room = Room()
+    await room.desk.report([a_signal()])
+    room.clock.advance(300)
+
+    await room.desk.tick(a_hearing(room.clock.now(), "globex"))
+    told_by_another = list(room.alerts.told[1:])
+    await room.desk.tick(a_hearing(room.clock.now(), "acme", "globex"))
+
+    assert told_by_another == []
+    assert len(room.alerts.told) == 2
+
+
+async def test_a_tenant_that_nobody_hears_any_more_is_called_quiet_an_hour_later() -> None:
+    room = Room()
+    await room.desk.report([a_signal()])
+
+    room.clock.advance(300 + 3599)
+    await room.desk.tick(a_hearing(room.clock.now(), "globex"))
+    before = room.alerts.told[-1]
+    room.clock.advance(1)
+    await room.desk.tick(a_hearing(room.clock.now(), "globex"))
+
+    assert before == "repeated Still: 25.0% of calls fail: model demo, tenant acme"
+    assert room.alerts.told[-1] == "resolved Resolved: 25.0% of calls fail: model demo, tenant acme"

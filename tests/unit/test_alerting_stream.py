@@ -78,11 +78,12 @@ class Room:
         )
         self.rules = {rule.name: rule for rule in given}
         self.kept = FakeDesk()
+        self.clock = SimulatedClock(NOW)
         self.handler = AlertingHandler(
             self.rules,
             Windows(self.rules.values(), max_places=10),
             desk or self.kept,
-            SimulatedClock(NOW),
+            self.clock,
             Lateness(window_seconds=600, detection_seconds=86_400),
         )
 
@@ -179,7 +180,6 @@ async def test_a_batch_that_comes_again_after_a_crash_leads_to_one_alert() -> No
 
     for _ in range(2):  # the second process never heard that the first one finished
         desk = Desk(rules, ["pager"], alerts, clock)
-        await desk.load()
         room = Room(desk, *rules.values())
         room.handler.restore({})
         await room.handler.handle(batch)
@@ -207,3 +207,32 @@ async def test_a_batch_whose_report_failed_is_counted_once_when_it_comes_again()
     effect = await room.handler.handle(batch)
 
     assert list(effect.states.values()) == [b'{"count":5,"failed":0,"errors":{}}']
+
+
+async def test_who_has_reported_of_a_tenant_hears_it_and_so_does_who_takes_over_what_is_stored() -> (
+    None
+):
+    first, next_one = Room(), Room()
+    quiet = await first.handler.handle([an_interaction(1)])
+    told = await first.handler.handle([a_drift(2)])
+    again = await first.handler.handle([a_drift(3)])
+    heard = first.handler.hearing(idle=True).tenants
+
+    next_one.handler.restore({**quiet.states, **told.states, **again.states})  # type: ignore[dict-item]
+
+    assert heard == next_one.handler.hearing(idle=True).tenants == {"acme"}
+    assert [len(effect.states) for effect in (quiet, told, again)] == [2, 1, 0]
+
+
+async def test_what_was_taken_over_just_now_was_not_heard_yet() -> None:
+    room = Room()
+    room.handler.restore({})
+    await room.handler.handle([an_interaction(1)])
+    last = max(record.accepted_at_us for record in [an_interaction(1)])
+
+    at_once = room.handler.hearing(idle=True).until
+    room.clock.advance(30)
+
+    assert micros(at_once) == last
+    assert room.handler.hearing(idle=True).until == room.clock.now()
+    assert micros(room.handler.hearing(idle=False).until) == last

@@ -51,6 +51,15 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """Who makes an attempt: nobody else does before `until`, by a clock that all members share roughly."""
+
+    by: str
+    at: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Patience:
     """How often, and for how long, a delivery is tried."""
 

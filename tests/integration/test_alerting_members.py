@@ -1,0 +1,120 @@
+"""Several members of alerting on one control database: nothing is lost, and nothing is done twice while both live."""
+
+import asyncio
+from datetime import datetime
+
+import pytest
+
+from services.alerting.domain.alert import Signal
+from services.alerting.domain.delivery import Delivered, Delivery, Failed, Outcome
+from tests.alerting import FakeChannel, Lives, a_signal
+from tests.fakes import FakeOutbox
+
+
+class SlowChannel(FakeChannel):
+    """A channel that answers when it is told to."""
+
+    def __init__(self, *outcomes: Outcome) -> None:
+        super().__init__(*outcomes)
+        self.asked = asyncio.Event()
+        self.answers = asyncio.Event()
+
+    async def send(self, delivery: Delivery, now: datetime) -> Outcome:
+        self.asked.set()
+        await self.answers.wait()
+        return await super().send(delivery, now)
+
+
+@pytest.fixture
+def lives(control_url: str) -> Lives:
+    return Lives(control_url)
+
+
+def _causes(*names: str) -> list[Signal]:
+    return [a_signal(cause=name) for name in names]
+
+
+async def test_two_desks_count_what_the_other_has_counted(lives: Lives) -> None:
+    async with lives.life() as one, lives.life() as other:
+        for desk, cause in zip([one, other, one, other], ["c1", "c2", "c3", "c4"], strict=True):
+            await desk.desk.report(_causes(cause))
+
+        (listed,) = await one.store.newest(10)
+    assert listed.alert.occurrences == 4
+    assert listed.alert.notifications == 1
+
+
+async def test_two_desks_at_the_same_moment_count_a_cause_once(lives: Lives) -> None:
+    async with lives.life() as one, lives.life() as other:
+        for _ in range(5):
+            await asyncio.gather(
+                one.desk.report(_causes("both", "one")), other.desk.report(_causes("both", "other"))
+            )
+
+        (listed,) = await other.store.newest(10)
+        assert listed.alert.occurrences == 3
+        assert await other.deliveries() == {"errors": {"waiting": 2}}
+
+
+async def test_the_end_of_an_alert_that_another_desk_opened_is_told_once(lives: Lives) -> None:
+    async with lives.life() as one, lives.life() as other:
+        await one.desk.report([a_signal()])
+        lives.clock.advance(300)
+        await asyncio.gather(one.tick(), other.tick())
+
+        (listed,) = await one.store.newest(10)
+    assert (listed.alert.state, listed.alert.notifications) == ("resolved", 2)
+
+
+async def test_two_couriers_send_what_is_due_once(lives: Lives) -> None:
+    pager = FakeChannel()
+    async with lives.life() as one, lives.life() as other:
+        await one.desk.report([a_signal()])
+        await asyncio.gather(
+            one.courier("pager", pager).make_round(), other.courier("pager", pager).make_round()
+        )
+
+        assert await one.deliveries() == {"errors": {"delivered": 1, "waiting": 1}}
+    assert len(pager.sent) == 1
+
+
+async def test_what_a_courier_holds_is_left_alone_until_its_claim_lapses(lives: Lives) -> None:
+    stuck, free = SlowChannel(Delivered()), FakeChannel()
+    async with lives.life() as one, lives.life() as other:
+        await one.desk.report([a_signal()])
+        holding = asyncio.create_task(one.courier("pager", stuck).make_round())
+        await stuck.asked.wait()
+        lives.clock.advance(59)
+        await other.courier("pager", free).make_round()
+        while_held = list(free.sent)
+        lives.clock.advance(1)
+        await other.courier("pager", free).make_round()
+        stuck.answers.set()
+        await holding
+
+    (first,), (second,) = stuck.sent, free.sent
+    assert while_held == []
+    assert first.delivery_id == second.delivery_id
+
+
+async def test_a_frozen_courier_that_wakes_undoes_nothing(lives: Lives) -> None:
+    frozen, awake = SlowChannel(Failed("it took too long")), FakeChannel()
+    async with lives.life() as one, lives.life() as other:
+        await one.desk.report([a_signal()])
+        holding = asyncio.create_task(one.courier("pager", frozen).make_round())
+        await frozen.asked.wait()
+        lives.clock.advance(60)
+        await other.courier("pager", awake).make_round()
+        frozen.answers.set()
+        await holding
+
+        assert await one.deliveries() == {"errors": {"delivered": 1, "waiting": 1}}
+
+
+async def test_two_members_tell_a_change_as_one_fact(lives: Lives) -> None:
+    mine, theirs = FakeOutbox(), FakeOutbox()
+    async with lives.life() as one, lives.life() as other:
+        await one.desk.report([a_signal()])
+        await asyncio.gather(one.rounds(mine).make(), other.rounds(theirs).make())
+
+    assert len([*mine.facts, *theirs.facts]) == 1
