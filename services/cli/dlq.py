@@ -53,7 +53,7 @@ def list_letters(
     as_json: JsonOption = False,
 ) -> None:
     """List what was given up on, and why."""
-    found = _matching(_read(_letters()), group, topic, tenant)
+    found = _matching(_read(_letters(), values=False), group, topic, tenant)
     if as_json:
         for letter in found:
             print(orjson.dumps(_about(letter)).decode())
@@ -105,8 +105,8 @@ def _letters() -> Letters:
     return FolderLetters(installation.log_folder, SystemClock())
 
 
-def _read(letters: Letters) -> Sequence[Letter]:
-    return asyncio.run(letters.read())
+def _read(letters: Letters, *, values: bool = True) -> Sequence[Letter]:
+    return asyncio.run(letters.read(values=values))
 
 
 def _matching(letters: Sequence[Letter], group: str, topic: str, tenant: str) -> list[Letter]:
@@ -139,7 +139,7 @@ def _about(letter: Letter) -> dict[str, object]:
         "topic": letter.topic.name,
         "tenant": record.key,
         "event_id": record.event_id,
-        "bytes": len(record.value),
+        "bytes": letter.size,
         "reason": letter.reason,
     }
 

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from shared.clock import Clock
 from shared.errors import Invalid
@@ -20,10 +20,15 @@ _OF_TOPIC = {topic.dead_letters: topic for topic in ALL}
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A record that a group gave up on; `letter_id` names it on the command line."""
+    """A record that a group gave up on; `letter_id` names it on the command line, `size` is its value's in bytes."""
 
     letter_id: str
     record: Record
+    size: int
+
+    def without_value(self) -> Self:
+        """The same, as lists show it: dead letters are kept for ever, and a value may be of 4 MiB."""
+        return replace(self, record=replace(self.record, value=b""))
 
     @property
     def topic(self) -> Topic:
@@ -54,8 +59,8 @@ class Letter:
 class Letters(Protocol):
     """The dead letters of a log."""
 
-    async def read(self) -> Sequence[Letter]:
-        """All of them, oldest first within a source."""
+    async def read(self, *, values: bool = True) -> Sequence[Letter]:
+        """All of them, oldest first within a source; for a list without their values."""
         ...
 
     async def replay(self, letters: Sequence[Letter]) -> None:
@@ -73,16 +78,16 @@ class FolderLetters:
         self._folder = folder
         self._clock = clock
 
-    async def read(self) -> Sequence[Letter]:
+    async def read(self, *, values: bool = True) -> Sequence[Letter]:
         """See `Letters.read`."""
-        return await asyncio.to_thread(self._read)
+        return await asyncio.to_thread(self._read, values=values)
 
     async def replay(self, letters: Sequence[Letter]) -> None:
         """See `Letters.replay`. Raises `Conflict` while another replay is running."""
         async with SqliteOutbox(self._folder / "replay.db", self._clock) as outbox:
             await outbox.append([letter.fact() for letter in letters])
 
-    def _read(self) -> list[Letter]:
+    def _read(self, *, values: bool) -> list[Letter]:
         log = FolderLog(self._folder)
         try:
             found: list[Letter] = []
@@ -91,7 +96,8 @@ class FolderLetters:
                 while end > start:
                     start = end
                     records, end = reader.read([*_OF_TOPIC], start, READ_RECORDS)
-                    found += (Letter(f"{r.producer}:{r.offset}", r) for r in records)
+                    read = (Letter(f"{r.producer}:{r.offset}", r, len(r.value)) for r in records)
+                    found += read if values else (letter.without_value() for letter in read)
             return found
         finally:
             log.close()

@@ -101,6 +101,27 @@ async def test_a_damaged_record_that_is_forwarded_twice_is_told_once(
     assert len(await KafkaLetters(log.cluster, SystemClock()).read()) == 1
 
 
+async def test_what_somebody_else_put_among_dead_letters_is_listed_and_hides_none(
+    log: KafkaHarness, tmp_path: Path
+) -> None:
+    refusing = Collecting(done=1)
+    refusing.reject = b"value 1"
+    async with log.outbox() as outbox:
+        await outbox.append([a_fact(1)])
+        await log.run(refusing, refusing.stop)
+    producer = log.cluster.producer("zstd")
+    await producer.start()
+    await producer.send_and_wait(log.cluster.topic(TOPIC.dead_letters), b"{}", partition=0)
+    await producer.stop()
+
+    found = await KafkaLetters(log.cluster, SystemClock()).read(values=False)
+
+    assert sorted((one.group, one.size, one.record.value) for one in found) == [
+        ("", 2, b""),
+        ("g", len(b"value 1"), b""),
+    ]
+
+
 async def test_of_what_comes_after_a_lost_tail_nothing_is_taken_for_a_repeat(
     log: KafkaHarness, tmp_path: Path
 ) -> None:

@@ -46,7 +46,7 @@ async def kafka(cluster: Cluster, clock: Clock) -> AsyncIterator[Finding]:
 
 
 async def _letters(cluster: Cluster, clock: Clock) -> AsyncIterator[Finding]:
-    found = await KafkaLetters(cluster, clock).read()
+    found = await KafkaLetters(cluster, clock).read(values=False)
     for (group, topic), count in Counter((one.group, one.topic.name) for one in found).items():
         yield warn(
             "dead letters",

@@ -2,18 +2,19 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from shared.clock import Clock, micros
-from shared.errors import Unavailable
+from shared.errors import Rejected, Unavailable
 from shared.ids import new_id
 from shared.log.kafka.cluster import Cluster
-from shared.log.kafka.message import headers_of, record_of
-from shared.log.kafka.reading import Span, read_spans
+from shared.log.kafka.message import headers_of, record_of, stray_of
+from shared.log.kafka.reading import Span, read_batches
 from shared.log.letters import Letter
-from shared.log.record import Record
+from shared.log.record import DAMAGED, Record
 from shared.topics import ALL
 
 PRODUCER = "replay"
@@ -26,18 +27,22 @@ class KafkaLetters:
         self._cluster = cluster
         self._clock = clock
 
-    async def read(self) -> Sequence[Letter]:
+    async def read(self, *, values: bool = True) -> Sequence[Letter]:
         """See `Letters.read`; what a relay has sent twice is listed once. Raises `Unavailable`."""
         spans = {
             TopicPartition(self._cluster.topic(topic.dead_letters), partition): Span()
             for topic in ALL
             for partition in range(topic.partitions)
         }
+        found: list[Letter] = []
+        last = Counter[str]()
         try:
-            messages = await read_spans(self._cluster, spans)
+            async for _, messages in read_batches(self._cluster, spans):
+                read = self._letters(messages, last)
+                found += read if values else (letter.without_value() for letter in read)
         except KafkaError as error:
             raise Unavailable(f"Kafka's dead letters cannot be read: {error!r}.") from error
-        return list(self._letters(messages))
+        return found
 
     async def replay(self, letters: Sequence[Letter]) -> None:
         """See `Letters.replay`. Raises `Unavailable`: then a part of them may have been played."""
@@ -58,14 +63,21 @@ class KafkaLetters:
         finally:
             await producer.stop()
 
-    def _letters(self, messages: Iterable[ConsumerRecord]) -> Iterator[Letter]:
-        last = Counter[str]()
+    def _letters(self, messages: Iterable[ConsumerRecord], last: Counter[str]) -> Iterator[Letter]:
         for message in messages:
             name = self._cluster.name(message.topic)
-            record = record_of(message, name, f"{name}/{message.partition}")
-            if record.seq > last[record.lane]:
+            source = f"{name}/{message.partition}"
+            letter_id = f"{name}:{message.partition}:{message.offset}"
+            try:
+                record = record_of(message, name, source)
+            except Rejected as fault:  # somebody else put it there
+                headers = {DAMAGED: "1", "reason": fault.message}
+                record = replace(stray_of(message, name, source), headers=headers)
+            else:
+                if record.seq <= last[record.lane]:
+                    continue
                 last[record.lane] = record.seq
-                yield Letter(f"{name}:{message.partition}:{message.offset}", record)
+            yield Letter(letter_id, record, len(record.value))
 
     def _records(self, letters: Sequence[Letter]) -> list[Record]:
         """The letters as records of a lane of this replay's own. Raises `Invalid` as `Letter.fact` does."""
