@@ -46,7 +46,9 @@ async def test_an_outbox_that_cannot_begin_lets_go_of_its_file(tmp_path: Path) -
     async with SqliteOutbox(path, SystemClock()) as outbox:
         await outbox.append([a_fact(1)])
     with sqlite3.connect(path) as db:
-        [page] = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'open_calls'").fetchone()
+        [page] = db.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'open_calls'"
+        ).fetchone()
     db.close()
     with path.open("r+b") as file:
         file.seek((page - 1) * 4096)
