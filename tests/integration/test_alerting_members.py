@@ -4,11 +4,19 @@ import asyncio
 from datetime import datetime
 
 import pytest
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.alerting.domain.alert import Signal
 from services.alerting.domain.delivery import Delivered, Delivery, Failed, Outcome
-from tests.alerting import FakeChannel, Lives, a_signal
+from services.alerting.domain.turn import Turn
+from services.alerting.rows import row_of_cause
+from services.alerting.store import AlertStore
+from services.alerting.tables import CAUSES
+from shared.errors import Unavailable
+from tests.alerting import NOW, FakeChannel, Lives, a_signal
 from tests.fakes import FakeOutbox
+from tests.integration.conftest import NewDatabase
 
 
 class SlowChannel(FakeChannel):
@@ -54,6 +62,30 @@ async def test_two_desks_at_the_same_moment_count_a_cause_once(lives: Lives) -> 
         (listed,) = await other.store.newest(10)
         assert listed.alert.occurrences == 3
         assert await other.deliveries() == {"errors": {"waiting": 2}}
+
+
+async def test_what_was_counted_out_of_turn_is_somebody_elses_and_counted_once(
+    postgresql: NewDatabase,
+) -> None:
+    lives = Lives(await asyncio.to_thread(postgresql))
+    signals = _causes("c1")
+    async with lives.life() as life:
+        with pytest.raises(Unavailable, match="Another desk"):
+            await _decide_too_late(life.store, signals, lives.url)
+        await life.desk.report(signals)
+
+        assert await life.store.newest(10) == []
+
+
+async def _decide_too_late(store: AlertStore, signals: list[Signal], url: str) -> None:
+    """Decide on signals that somebody counts who takes no turn, after we looked."""
+    out_of_turn = create_async_engine(url)
+    async with store.deciding() as ledger:
+        assert await ledger.uncounted(signals) == signals
+        async with out_of_turn.begin() as connection:
+            await connection.execute(insert(CAUSES).values(row_of_cause(signals[0], NOW)))
+        await out_of_turn.dispose()
+        await ledger.record(Turn(NOW, counted=signals))
 
 
 async def test_the_end_of_an_alert_that_another_desk_opened_is_told_once(lives: Lives) -> None:
