@@ -1,9 +1,11 @@
 """The Kafka that an installation's settings name."""
 
 import ssl
+from pathlib import Path
 
 from services.local.broker import ADDRESS
 from services.settings import Installation
+from shared.errors import Invalid
 from shared.log.kafka.cluster import Cluster
 
 
@@ -11,6 +13,7 @@ def cluster_of(installation: Installation) -> Cluster | None:
     """The Kafka that is the log, or None while the log is embedded.
 
     Where the settings name none it is that of a cluster which runs on this machine, in this data folder.
+    Raises `Invalid` for an authority that cannot be read.
     """
     address = installation.data / "kafka" / ADDRESS
     servers = installation.kafka or (address.read_text() if address.exists() else "")
@@ -19,7 +22,14 @@ def cluster_of(installation: Installation) -> Cluster | None:
     return Cluster(
         servers=servers,
         prefix=installation.kafka_prefix,
-        tls=ssl.create_default_context() if installation.kafka_tls else None,
+        tls=_trust(installation.kafka_ca) if installation.kafka_tls else None,
         username=installation.kafka_username,
         password=installation.kafka_password.get_secret_value(),
     )
+
+
+def _trust(authority: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=authority)
+    except OSError as error:
+        raise Invalid(f"LEEWAY_KAFKA_CA={authority} is no certificate: {error}.") from error

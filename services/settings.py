@@ -32,6 +32,7 @@ class Installation(ServiceSettings):
     kafka: str = ""  # its servers, host:port,host:port; without them the log is embedded
     kafka_prefix: str = ""  # before every topic and group of this installation
     kafka_tls: bool = False
+    kafka_ca: Path | None = None  # whom to trust with TLS; else whom the system does
     kafka_username: str = ""  # SASL, SCRAM-SHA-512
     kafka_password: SecretStr = SecretStr("")
     registry_address: str = ""  # of the registry's gRPC, host:port: in a cluster
@@ -67,6 +68,8 @@ class Installation(ServiceSettings):
         given = [path is not None for path in (self.tls_ca, self.tls_cert, self.tls_key)]
         if any(given) and not all(given):
             raise ValueError("LEEWAY_TLS_CA, LEEWAY_TLS_CERT and LEEWAY_TLS_KEY belong together")
+        if self.kafka_ca is not None and not self.kafka_tls:
+            raise ValueError("LEEWAY_KAFKA_CA is for TLS: set LEEWAY_KAFKA_TLS=true")
         if re.fullmatch(r"([0-9a-f]{64})?", self.pepper.get_secret_value()) is None:
             raise ValueError(
                 "LEEWAY_PEPPER is 64 hexadecimal digits, as `openssl rand -hex 32` makes"

@@ -1,0 +1,42 @@
+"""Claims of the Kafka that an installation's settings name: whom it trusts."""
+
+import ssl
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from services.cluster import cluster_of
+from services.local.certificates import Validity, make_certificates
+from services.settings import Installation
+from shared.errors import Invalid
+from tests.builders import NOW
+
+KAFKA = "kafka.example.com:9093"
+
+
+def test_an_authority_of_ones_own_is_trusted_and_no_other(tmp_path: Path) -> None:
+    make_certificates(tmp_path, ["edge"], Validity.days_from(NOW, 30))
+    installation = Installation(
+        data=tmp_path, kafka=KAFKA, kafka_tls=True, kafka_ca=tmp_path / "ca.crt"
+    )
+
+    cluster = cluster_of(installation)
+
+    assert cluster is not None
+    assert cluster.tls is not None
+    assert cluster.tls.verify_mode is ssl.CERT_REQUIRED
+    assert len(cluster.tls.get_ca_certs()) == 1
+
+
+def test_an_authority_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    nobody = tmp_path / "nobody.crt"
+    installation = Installation(data=tmp_path, kafka=KAFKA, kafka_tls=True, kafka_ca=nobody)
+
+    with pytest.raises(Invalid, match=f"LEEWAY_KAFKA_CA={nobody} is no certificate"):
+        cluster_of(installation)
+
+
+def test_an_authority_without_tls_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="set LEEWAY_KAFKA_TLS=true"):
+        Installation(data=tmp_path, kafka=KAFKA, kafka_ca=tmp_path / "ca.crt")
