@@ -4,7 +4,6 @@ import ssl
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
 from services.cluster import cluster_of
 from services.local.certificates import Validity, make_certificates
@@ -38,5 +37,8 @@ def test_an_authority_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_an_authority_without_tls_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="set LEEWAY_KAFKA_TLS=true"):
+    with pytest.raises(Invalid) as refused:
         Installation(data=tmp_path, kafka=KAFKA, kafka_ca=tmp_path / "ca.crt")
+
+    [fault] = refused.value.faults
+    assert "LEEWAY_KAFKA_CA is for TLS: set LEEWAY_KAFKA_TLS=true" in fault
