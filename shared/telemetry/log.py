@@ -58,7 +58,10 @@ class TracedHandler:
 
     async def handle(self, records: Sequence[Record]) -> Effect:
         """See `Handler.handle`."""
-        spans = {r.headers[TRACEPARENT]: None for r in records if TRACEPARENT in r.headers}
+        traced = [record for record in records if TRACEPARENT in record.headers]
+        # The first is its parent: of a call, and of what was made of it, that is the call.
+        traced.sort(key=lambda record: record.accepted_at_us)
+        spans = dict.fromkeys(record.headers[TRACEPARENT] for record in traced)
         if not spans:
             return await self._handler.handle(records)
         with self._tracing.span(f"{self._group} batch", [*spans][:MAX_LINKS]) as span:

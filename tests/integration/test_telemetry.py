@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -127,6 +128,19 @@ async def test_a_batch_of_many_traces_links_to_some_and_is_one_of_its_own(traces
     [batch] = traces.named("g batch")
     assert batch.parent_span_id == b""
     assert [int(link.span_id.hex(), 16) for link in batch.links] == [*range(1, MAX_LINKS + 1)]
+
+
+async def test_the_parent_of_a_batch_is_the_span_of_what_was_accepted_first(traces: Traces) -> None:
+    call, price = CALLER, f"00-{TRACE}-{7:016x}-01"
+    records = [
+        replace(_record(2, price), accepted_at_us=2),
+        replace(_record(1, call), accepted_at_us=1),
+    ]
+    async with tracing_to(traces) as tracing:
+        await TracedHandler("g", Collecting(done=1), tracing).handle(records)
+
+    [batch] = traces.named("g batch")
+    assert batch.parent_span_id.hex() == SPAN
 
 
 async def test_what_a_traced_batch_leads_to_is_traced_too(traces: Traces) -> None:
