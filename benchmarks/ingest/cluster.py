@@ -5,6 +5,7 @@ import multiprocessing
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from shared.log.outbox import SqliteOutbox
 from shared.log.record import Fact
 
 GROUP = "warehouse"
+READY_SECONDS = 60
 
 
 async def path(data: Path, made: Sequence[Fact]) -> Measured:
@@ -61,13 +63,14 @@ async def _parts(data: Path) -> AsyncIterator[tuple[Mapping[str, int], Warehouse
             yield pids, warehouse
 
 
-async def _relay(servers: str, folder: Path) -> None:
+async def _relay(ready: Event, servers: str, folder: Path) -> None:
     clock = SystemClock()
     async with SqliteOutbox(folder / "relay-0.db", clock) as own:
+        ready.set()
         await Relay(folder, Cluster(servers), own, clock).run(asyncio.Event())
 
 
-async def _sink(servers: str, address: ClickHouseAddress) -> None:
+async def _sink(ready: Event, servers: str, address: ClickHouseAddress) -> None:
     settings, clock = Settings(), SystemClock()
     topics = [table.topic for table in FACT_TABLES]
     limits = ConsumerLimits(settings.batch_records, settings.batch_seconds)
@@ -77,15 +80,19 @@ async def _sink(servers: str, address: ClickHouseAddress) -> None:
     ):
         store = FactStore(clickhouse, read_schemas(settings.protos))
         sink = Sink(store, {table.topic.name: table.name for table in FACT_TABLES}, clock)
+        ready.set()
         await Consumer(GROUP, topics, group, group, sink, limits, clock).run(asyncio.Event())
 
 
 @contextmanager
 def _a_process(main: Callable[..., Coroutine[Any, Any, None]], *words: object) -> Iterator[int]:
-    """A process that runs until it is killed; its id."""
-    process = multiprocessing.get_context("spawn").Process(target=_live, args=(main, *words))
+    """A process that runs until it is killed; its id, once it is ready: what its imports cost is nobody's claim."""
+    spawn = multiprocessing.get_context("spawn")
+    ready = spawn.Event()
+    process = spawn.Process(target=_live, args=(main, ready, *words))
     process.start()
     try:
+        assert ready.wait(READY_SECONDS), f"{main.__name__} does not become ready"
         yield process.pid or 0
     finally:
         process.kill()
