@@ -58,7 +58,7 @@ def run(placed: Callable[[Installation], Placement], *, check: bool) -> None:
             _check(placement, installation)
             sys.stdout.write(_told([installation, *(kind() for kind in kinds)]))
             return
-    main(placement, installation)
+        main(placement, installation)
 
 
 def _check(placement: Placement, installation: Installation) -> None:
