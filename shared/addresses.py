@@ -95,6 +95,12 @@ def literal_address(host: str) -> Address | None:
         return None
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is this machine's own; no name server is asked."""
+    address = literal_address(host)
+    return host == "localhost" if address is None else address.is_loopback
+
+
 def is_public(address: Address) -> bool:
     """Whether an address is one of the public internet, by explicit lists.
 

@@ -1,12 +1,12 @@
 """The gRPC server of a process: health, limits, deadlines, and mutual TLS where there are certificates."""
 
 from collections.abc import Callable, Mapping
-from ipaddress import ip_address
 from types import TracebackType
 from typing import Self
 
 import grpc
 
+from shared.addresses import is_loopback
 from shared.bodies import FREE_BYTES, Bodies
 from shared.clock import Clock
 from shared.errors import Conflict, Invalid
@@ -98,15 +98,8 @@ class RpcServer:
 
 
 def _require_loopback(door: Door) -> None:
-    if door.tls is None and door.between_services and not _is_loopback(door.host):
+    if door.tls is None and door.between_services and not is_loopback(door.host):
         raise Invalid(
             f"gRPC between services on {door.host} needs certificates: "
             "make them with `leeway certs`, and set LEEWAY_TLS_CA, LEEWAY_TLS_CERT and LEEWAY_TLS_KEY."
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -42,3 +42,21 @@ def test_an_authority_without_tls_is_refused(tmp_path: Path) -> None:
 
     [fault] = refused.value.faults
     assert "LEEWAY_KAFKA_CA is for TLS: set LEEWAY_KAFKA_TLS=true" in fault
+
+
+@pytest.mark.parametrize("servers", [KAFKA, f"127.0.0.1:9092,{KAFKA}", "10.0.0.7:9092"])
+def test_a_username_crosses_no_network_without_tls(servers: str, tmp_path: Path) -> None:
+    installation = Installation(data=tmp_path, kafka=servers, kafka_username="leeway")
+
+    with pytest.raises(Invalid, match=r"LEEWAY_KAFKA_USERNAME .+ set LEEWAY_KAFKA_TLS=true\."):
+        cluster_of(installation)
+
+
+@pytest.mark.parametrize("servers", ["127.0.0.1:9092", "localhost:9092,[::1]:9093"])
+def test_a_username_on_this_machine_needs_no_tls(servers: str, tmp_path: Path) -> None:
+    installation = Installation(data=tmp_path, kafka=servers, kafka_username="leeway")
+
+    cluster = cluster_of(installation)
+
+    assert cluster is not None
+    assert (cluster.username, cluster.tls) == ("leeway", None)
