@@ -1,13 +1,17 @@
 """Records on their way to Kafka, as batches of one partition each."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.default_records import DefaultRecordBatch
 
+from shared.log.kafka.cluster import BATCH_BYTES
 from shared.log.kafka.message import headers_of
 from shared.log.record import Record
+from shared.topics import BY_NAME
+
+_CODECS = {"": 0, "zstd": DefaultRecordBatch.CODEC_ZSTD}
 
 
 def by_partition(records: Iterable[Record]) -> Mapping[tuple[str, int], Sequence[Record]]:
@@ -18,13 +22,24 @@ def by_partition(records: Iterable[Record]) -> Mapping[tuple[str, int], Sequence
     return parts
 
 
-def packed(producer: AIOKafkaProducer, records: Sequence[Record]) -> Iterator[BatchBuilder]:
-    """The records of one partition as batches that the producer sends whole, one after the other."""
-    batch = producer.create_batch()
+def compression(topic: str) -> str:
+    """How a topic is packed; its dead letters are packed the same."""
+    return BY_NAME[topic.removesuffix(".dlq")].compression
+
+
+def batch_in_transaction(topic: str) -> BatchBuilder:
+    """An empty batch, packed as its topic says: those that a producer makes are all packed alike, and a
+    transaction has one producer."""
+    return BatchBuilder(BATCH_BYTES, _CODECS[compression(topic)], is_transactional=True)
+
+
+def packed(empty: Callable[[], BatchBuilder], records: Sequence[Record]) -> Iterator[BatchBuilder]:
+    """The records of one partition as batches that a producer sends whole, one after the other."""
+    batch = empty()
     for record in records:
         if not _added(batch, record):
             yield batch
-            batch = producer.create_batch()
+            batch = empty()
             _added(batch, record)
     yield batch
 

@@ -18,10 +18,10 @@ from shared.log.consumer import Consumer, ConsumerLimits, GroupStore
 from shared.log.file import GroupState, Ranges
 from shared.log.folder import FolderLog
 from shared.log.kafka.cluster import Cluster
-from shared.log.kafka.packing import by_partition, packed
+from shared.log.kafka.packing import by_partition, compression, packed
 from shared.log.record import Effect, Position, Record
 from shared.log.sealed import Damaged
-from shared.topics import ALL, BY_NAME
+from shared.topics import ALL
 
 log = structlog.get_logger()
 
@@ -135,22 +135,22 @@ class Forwarder:
                 log.info("relay.producer_left", error=repr(error))
 
     async def _producer(self, topic: str) -> AIOKafkaProducer:
-        compression = BY_NAME[topic.removesuffix(".dlq")].compression
-        if compression not in self._producers:
-            producer = self._cluster.producer(compression or None)
-            self._producers[compression] = producer
+        packing = compression(topic)
+        if packing not in self._producers:
+            producer = self._cluster.producer(packing or None)
+            self._producers[packing] = producer
             try:
                 await producer.start()
             except KafkaError:
                 await self.close()
                 raise
-        return self._producers[compression]
+        return self._producers[packing]
 
     async def _send(
         self, producer: AIOKafkaProducer, partition: int, records: Sequence[Record]
     ) -> None:
         topic = self._cluster.topic(records[0].topic)
-        for batch in packed(producer, records):
+        for batch in packed(producer.create_batch, records):
             await (await producer.send_batch(batch, topic, partition=partition))
         self._failpoints.reach(RELAY, Step.SENT)
 

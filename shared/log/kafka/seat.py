@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 import structlog
 from aiokafka.errors import KafkaError, ProducerFenced
@@ -11,7 +12,7 @@ from shared.errors import Unavailable
 from shared.failpoints import NONE, Failpoints, Step
 from shared.log.kafka.cluster import Cluster
 from shared.log.kafka.making import Making
-from shared.log.kafka.packing import by_partition, packed
+from shared.log.kafka.packing import batch_in_transaction, by_partition, packed
 from shared.log.kafka.stored import Stored
 from shared.log.record import Effect, Moved, Position, Record
 
@@ -107,7 +108,7 @@ class Seat:
         sent = [
             await self._producer.send_batch(batch, self._cluster.topic(topic), partition=partition)
             for (topic, partition), part in by_partition(records).items()
-            for batch in packed(self._producer, part)
+            for batch in packed(partial(batch_in_transaction, topic), part)
         ]
         topic = self._cluster.state_topic(self._group)
         kept = {_STATE + name.encode(): value for name, value in states.items()}
