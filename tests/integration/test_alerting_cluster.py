@@ -56,11 +56,14 @@ class Receiver:
 
     def __init__(self) -> None:
         self.told: Counter[tuple[str, str]] = Counter()
+        self.told_by: dict[str, set[tuple[str, str]]] = {}
         self.let_go = asyncio.Event()
 
     async def answer(self, request: web.Request) -> web.Response:
         labels = orjson.loads(await request.read())["data"]["labels"]
-        self.told[request.headers["webhook-id"], labels["tenant"]] += 1
+        delivery = request.headers["webhook-id"], labels["tenant"]
+        self.told[delivery] += 1
+        self.told_by.setdefault(request.path, set()).add(delivery)
         await self.let_go.wait()
         return web.Response()
 
@@ -118,8 +121,8 @@ async def test_each_cause_counts_once_and_each_delivery_has_one_id_when_a_member
     async with (
         log.outbox() as outbox,
         LoopbackServer(receiver.answer) as server,
-        a_member(log, database, server.url("/hook"), one) as killed,
-        a_member(log, database, server.url("/hook"), other),
+        a_member(log, database, server.url("/one"), one) as first,
+        a_member(log, database, server.url("/other"), other) as second,
         Database(database) as control,
     ):
         for folder in folders:
@@ -129,13 +132,16 @@ async def test_each_cause_counts_once_and_each_delivery_has_one_id_when_a_member
         await until(lambda: bool(receiver.told), seconds=PATIENCE_SECONDS)
         await outbox.append(detections(range(CAUSES // 2, CAUSES)))
         await log.relay()
+        path, killed = ("/one", first) if "/one" in receiver.told_by else ("/other", second)
         killed.kill()
         await killed.wait()
+        held = frozenset(receiver.told_by[path])
         receiver.let_go.set()
         counted = await _counted(AlertStore(control))
 
     assert counted == [(tenant, CAUSES, 1) for tenant in TENANTS]
     assert sorted(tenant for _, tenant in receiver.told) == TENANTS
+    assert all(receiver.told[delivery] > 1 for delivery in held)
 
 
 async def _counted(store: AlertStore) -> list[tuple[str, int, int]]:

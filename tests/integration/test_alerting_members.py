@@ -1,14 +1,23 @@
 """Several members of alerting on one control database: nothing is lost, and nothing is done twice while both live."""
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.alerting.domain.alert import Signal
-from services.alerting.domain.delivery import Delivered, Delivery, Failed, Outcome
+from services.alerting.domain.delivery import (
+    Claim,
+    Delivered,
+    Delivery,
+    DeliveryState,
+    Failed,
+    Outcome,
+    Refused,
+    Settlement,
+)
 from services.alerting.domain.turn import Turn
 from services.alerting.rows import row_of_cause
 from services.alerting.store import AlertStore
@@ -131,6 +140,35 @@ async def test_what_a_courier_holds_is_left_alone_until_its_claim_lapses(lives: 
 
 async def test_a_frozen_courier_that_wakes_undoes_nothing(lives: Lives) -> None:
     frozen, awake = SlowChannel(Failed("it took too long")), FakeChannel()
+    async with lives.life() as one, lives.life() as other:
+        await one.desk.report([a_signal()])
+        holding = asyncio.create_task(one.courier("pager", frozen).make_round())
+        await frozen.asked.wait()
+        lives.clock.advance(60)
+        await other.courier("pager", awake).make_round()
+        frozen.answers.set()
+        await holding
+
+        assert await one.deliveries() == {"errors": {"delivered": 1, "waiting": 1}}
+
+
+async def test_what_another_claimed_is_not_settled_by_who_held_it_before(lives: Lives) -> None:
+    before = Claim("before", NOW, NOW + timedelta(seconds=60))
+    after = Claim("after", before.until, before.until + timedelta(seconds=60))
+    delivered = Settlement(DeliveryState.DELIVERED, 1, NOW)
+    async with lives.life() as one, lives.life() as other:
+        await one.desk.report([a_signal()])
+        (held,) = await one.store.claim("pager", before, 8)
+        (taken,) = await other.store.claim("pager", after, 8)
+
+        assert held == taken
+        assert not await one.store.settle(held.delivery_id, before, delivered, after.at)
+        assert await other.store.settle(taken.delivery_id, after, delivered, after.at)
+        assert not await other.store.settle(taken.delivery_id, after, delivered, after.at)
+
+
+async def test_a_frozen_courier_that_wakes_declares_nothing_dead(lives: Lives) -> None:
+    frozen, awake = SlowChannel(Refused("it does not know us")), FakeChannel()
     async with lives.life() as one, lives.life() as other:
         await one.desk.report([a_signal()])
         holding = asyncio.create_task(one.courier("pager", frozen).make_round())
