@@ -10,7 +10,6 @@ import numpy as np
 
 from services.drift.detectors.detector import Floats
 
-
 # The model holds 1 KB for each token, and as much for each token of the longest text of its batch.
 CHARACTERS = 8_000
 TEXTS_AT_ONCE = 16
