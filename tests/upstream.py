@@ -117,7 +117,7 @@ class _Answering:
             await send({"type": "http.response.body", "body": event.encode(), "more_body": True})
             if stub.get("pause"):
                 await asyncio.sleep(stub["pause"])
-            if self._upstream.left.is_set():
+            if watch is not None and watch.done():
                 return
         if watch is not None:
             watch.cancel()

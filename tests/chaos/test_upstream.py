@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.ledger import Verdict, stored
+from tests.chaos.ledger import Verdict
 from tests.chaos.report import Trial
 from tests.chaos.upstreams import Callers, Recorded, Stub, callers
 
@@ -45,9 +45,7 @@ async def test_every_call_of_a_failing_upstream_is_recorded_once_through_kills(
         calling = asyncio.create_task(clients.call([KINDS[name] for name in names]))
         await _kill_meanwhile(clients, calling, trial.random)
         await calling
-        asked = clients.asked()
-        await stored(clients.house.client, len(asked))
-        recorded = await clients.recorded()
+        asked, recorded = clients.asked(), await clients.all_recorded()
         assert await clients.house.books_add_up()
 
     answers = clients.answers
@@ -72,9 +70,7 @@ async def test_every_call_that_reached_the_upstream_is_settled_or_interrupted_af
         calling = asyncio.create_task(clients.call(kinds))
         await _kill_meanwhile(clients, calling, trial.random)
         await calling
-        asked = clients.asked()
-        await stored(clients.house.client, len(asked))
-        recorded = await clients.recorded()
+        asked, recorded = clients.asked(), await clients.all_recorded()
         rated = {one for one in recorded.values() if one.status == "ok"}
         assert await clients.house.books_add_up()
 

@@ -61,6 +61,17 @@ class Callers:
         """How often the upstream was asked for each call."""
         return Counter(one.body["messages"][0]["content"] for one in self.upstream.received)
 
+    async def all_recorded(self) -> dict[str, Recorded]:
+        """The same as `recorded`, once each call that the upstream was asked for is among them.
+
+        Their number would tell nothing: a call that was open and not asked for is recorded as well.
+        """
+        await self.house.comes_async(self._all_recorded)
+        return await self.recorded()
+
+    async def _all_recorded(self) -> bool:
+        return set(self.asked()) <= set(await self.recorded())
+
     async def recorded(self) -> dict[str, Recorded]:
         """Every call that is recorded."""
         rows = await self.house.client.query(
