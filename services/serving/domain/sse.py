@@ -64,6 +64,11 @@ def data_event(data: bytes) -> bytes:
     return b"data: " + data + b"\n\n"
 
 
+def named_event(name: str, data: bytes) -> bytes:
+    """The event of one line of data, under a name."""
+    return b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"
+
+
 def comment(text: str) -> bytes:
     """A line that clients must ignore."""
     return f": {text}\n\n".encode()
