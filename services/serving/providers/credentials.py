@@ -1,7 +1,7 @@
 """What lets the gateway in at a provider: its key, and the headers that its options add."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.live import Provider
@@ -25,9 +25,22 @@ class Credentials:
         return body
 
 
-def credentials_of(entry: Provider, secret: Secret) -> Credentials:
-    """The credentials of a provider, its references resolved. Raises `UpstreamFailed`."""
-    key, headers = secret(entry.api_key), {}
+def key_references(entry: Provider) -> Sequence[str]:
+    """The `${NAME}` references of a provider's keys: those of its option `api_keys`, else its `api_key`.
+
+    One without a key has the empty reference alone.
+    """
+    given = entry.options.get("api_keys")
+    many = tuple(map(str, given)) if isinstance(given, list | tuple) else ()
+    return many or (entry.api_key,)
+
+
+def credentials_of(entry: Provider, secret: Secret, chosen: int = 0) -> Credentials:
+    """The credentials of a provider, its references resolved; `chosen` is which of its keys is sent.
+
+    Raises `UpstreamFailed`.
+    """
+    key, headers = secret(key_references(entry)[chosen]), {}
     secrets = [key] if key else []
     given = entry.options.get("headers")
     for name, value in given.items() if isinstance(given, dict) else ():

@@ -67,7 +67,7 @@ class OpenAIProvider:
         raise malformed(self._entry.name, "ended a stream before its end")
 
     def _target(self, url: URL, ask: Ask) -> Target:
-        own = credentials_of(self._entry, self._secret)
+        own = credentials_of(self._entry, self._secret, ask.key)
         headers = {"content-type": "application/json", **own.headers}
         if own.key:
             headers["authorization"] = f"Bearer {own.key}"
@@ -108,7 +108,7 @@ class OpenAIProvider:
         return Event(raw, tree, _usage(data, tree))
 
     def _told(self, what: str, body: bytes) -> UpstreamFailed:
-        own = credentials_of(self._entry, self._secret)
+        own = credentials_of(self._entry, self._secret, ask.key)
         return errored(self._entry.name, what, own.hidden_in(body))
 
 

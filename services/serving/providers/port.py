@@ -13,11 +13,15 @@ from shared.interactions import Usage
 @dataclass(frozen=True, slots=True)
 class Ask:
     """What an upstream is asked: the client's request, the upstream's own name of the model, and the
-    `traceparent` by which it continues the caller's trace (empty: none)."""
+    `traceparent` by which it continues the caller's trace (empty: none).
+
+    `key` is which of the provider's keys it is asked with (`key_references`).
+    """
 
     request: Request
     model: str
     traceparent: str = ""
+    key: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ class AnthropicProvider:
         return orjson.dumps(messages_request(chat, ask.model, self._max_tokens))
 
     def _target(self, ask: Ask) -> Target:
-        own = credentials_of(self._entry, self._secret)
+        own = credentials_of(self._entry, self._secret, ask.key)
         headers = {
             "content-type": "application/json",
             "anthropic-version": VERSION,
@@ -125,7 +125,7 @@ class AnthropicProvider:
         return int(self._clock.now().timestamp())
 
     def _fail(self, what: str, body: bytes) -> NoReturn:
-        own = credentials_of(self._entry, self._secret)
+        own = credentials_of(self._entry, self._secret, ask.key)
         raise errored(self._entry.name, what, chat_error(own.hidden_in(body)))
 
     @contextmanager
