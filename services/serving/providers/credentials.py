@@ -38,10 +38,10 @@ def key_references(entry: Provider) -> Sequence[str]:
 def credentials_of(entry: Provider, secret: Secret, chosen: int = 0) -> Credentials:
     """The credentials of a provider, its references resolved; `chosen` is which of its keys is sent.
 
-    Raises `UpstreamFailed`.
+    Every one of its keys is a secret that no reply may repeat. Raises `UpstreamFailed`.
     """
-    key, headers = secret(key_references(entry)[chosen]), {}
-    secrets = [key] if key else []
+    keys, headers = [secret(reference) for reference in key_references(entry)], {}
+    secrets = [key for key in keys if key]
     given = entry.options.get("headers")
     for name, value in given.items() if isinstance(given, dict) else ():
         written = str(value)
@@ -49,7 +49,7 @@ def credentials_of(entry: Provider, secret: Secret, chosen: int = 0) -> Credenti
             written = secret(written)
             secrets.append(written)
         headers[str(name).lower()] = written
-    return Credentials(key, headers, tuple(secrets))
+    return Credentials(keys[chosen], headers, tuple(secrets))
 
 
 _REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")

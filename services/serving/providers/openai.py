@@ -108,7 +108,7 @@ class OpenAIProvider:
         return Event(raw, tree, _usage(data, tree))
 
     def _told(self, what: str, body: bytes) -> UpstreamFailed:
-        own = credentials_of(self._entry, self._secret, ask.key)
+        own = credentials_of(self._entry, self._secret)
         return errored(self._entry.name, what, own.hidden_in(body))
 
 

@@ -125,7 +125,7 @@ class AnthropicProvider:
         return int(self._clock.now().timestamp())
 
     def _fail(self, what: str, body: bytes) -> NoReturn:
-        own = credentials_of(self._entry, self._secret, ask.key)
+        own = credentials_of(self._entry, self._secret)
         raise errored(self._entry.name, what, chat_error(own.hidden_in(body)))
 
     @contextmanager
