@@ -30,7 +30,7 @@ from services.drift.detectors.embedding.detector import EmbeddingDetector
 from services.drift.detectors.rates import RateDetector
 from services.drift.detectors.scores import ScoreDetector
 from services.drift.domain import SHARE_OF_INPUTS, SHARE_OF_NUMBERS
-from services.drift.embedders import WordLlamaEmbedder
+from shared.embedding import WordLlamaEmbedder
 
 MODEL_TARGET = 10_000  # calls
 EMBEDDING_TARGET = MODEL_TARGET / SHARE_OF_INPUTS

@@ -1,7 +1,6 @@
 """Drift, built: one consumer over what is asked, what is said of it, and how it is scored."""
 
 from services.drift.domain import Policy
-from services.drift.embedders import WordLlamaEmbedder
 from services.drift.fleet import Fleet
 from services.drift.places import Places
 from services.drift.settings import Hosting, Settings
@@ -10,6 +9,7 @@ from services.drift.stream import DriftHandler
 from services.drift.whereabouts import Whereabouts
 from services.drift.windows import Terms, Windows
 from shared.clickhouse import ClickHouse
+from shared.embedding import WordLlamaEmbedder
 from shared.lifecycle import App, Group, Host
 from shared.log.consumer import ConsumerLimits
 from shared.topics import FEEDBACK_RECEIVED, INTERACTION_COMPLETED, INTERACTION_SCORED

@@ -19,7 +19,6 @@ from leeway_pb.v1.score_pb2 import InteractionScored
 from services.drift.detectors.catalogue import EMBEDDING
 from services.drift.detectors.detector import Floats
 from services.drift.domain import Finding, Observation
-from services.drift.embedders import Embedder
 from services.drift.fleet import Fleet
 from services.drift.places import Places
 from services.drift.signals import CLIENT, asked, failure, input_row, opinion, subject_of, verdict
@@ -27,6 +26,7 @@ from services.drift.whereabouts import Place, Subject
 from services.drift.windows import Measured, Windows
 from services.drift.wording import summary
 from shared.clock import Clock, micros
+from shared.embedding import Embedder
 from shared.ids import derived_id
 from shared.log.record import DeadLetter, Effect, Fact, Record
 from shared.topics import (

@@ -62,7 +62,7 @@ import asyncio, sys
 def refuse(event, args):
     if event.startswith("socket."):
         raise RuntimeError(f"the embedder used the network: {event}")
-from services.drift.embedders import WordLlamaEmbedder
+from shared.embedding import WordLlamaEmbedder
 async def main():
     async with WordLlamaEmbedder() as embedder:
         print(embedder.embed(["hello", "", "goodbye"]).shape)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from services.drift.embedders import CHARACTERS, WordLlamaEmbedder
+from shared.embedding import CHARACTERS, WordLlamaEmbedder
 
 SHORT, LONG = "The thermostat shows E4 again.", "a word and a token " * 200_000
 

@@ -1,4 +1,4 @@
-"""Embedders: from texts to vectors."""
+"""Texts as vectors that lie near each other when they mean alike: drift watches them, the cache compares them."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -7,8 +7,9 @@ from types import TracebackType
 from typing import Protocol, Self
 
 import numpy as np
+import numpy.typing as npt
 
-from services.drift.detectors.detector import Floats
+Floats = npt.NDArray[np.float32]
 
 # The model holds 1 KB for each token, and as much for each token of the longest text of its batch.
 CHARACTERS = 8_000
