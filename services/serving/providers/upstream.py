@@ -36,22 +36,32 @@ class UpstreamLimits:
     max_event_bytes: int = 8 * 1024 * 1024
 
 
-def _as_it_is(body: bytes) -> bytes:
-    return body
+@dataclass(frozen=True, slots=True)
+class ErrorReply:
+    """A reply that is an error: `body` is its JSON object (empty for none), `headers` are by names in lower case."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+def _as_it_is(reply: ErrorReply) -> ErrorReply:
+    return reply
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where to post, as whom: the provider's name, the URL, headers, and the credentials among them.
 
-    `read_error` gives a refusal's JSON body the format that clients read; empty when it says nothing.
+    `read_error` gives a refusal the format that clients read. `stream_type` is the content type of its streams.
     """
 
     provider: str
     url: URL
     headers: Mapping[str, str]
     credentials: Credentials
-    read_error: Callable[[bytes], bytes] = _as_it_is
+    read_error: Callable[[ErrorReply], ErrorReply] = _as_it_is
+    stream_type: str = "text/event-stream"
 
 
 class UpstreamHttp:
@@ -108,7 +118,7 @@ class UpstreamHttp:
         does reading when the connection ends before its time.
         """
         async with self._replied(target, body) as response:
-            if response.content_type != "text/event-stream":
+            if response.content_type != target.stream_type:
                 what = f"answered a stream with {response.content_type!r}"
                 raise malformed(target.provider, what, status=response.status)
             yield _chunks(response, target.provider)
@@ -171,9 +181,11 @@ async def _refuse_all_but_200(response: aiohttp.ClientResponse, target: Target) 
             target.provider, f"answered with status {response.status}", status=response.status
         )
     body = await _whole(response, target.provider, _MAX_ERROR_BYTES) or b""
-    headers = {name: response.headers[name] for name in _PASSED_ON if name in response.headers}
-    told = target.read_error(target.credentials.hidden_in(_error_body(body)))
-    raise refused(target.provider, response.status, told, headers)
+    hidden = target.credentials.hidden_in(_error_body(body))
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    told = target.read_error(ErrorReply(response.status, hidden, headers))
+    passed_on = {name: told.headers[name] for name in _PASSED_ON if name in told.headers}
+    raise refused(target.provider, told.status, told.body, passed_on)
 
 
 def _error_body(body: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import NoReturn
 
 import orjson
@@ -19,7 +20,7 @@ from services.serving.providers.anthropic.events import ChunkTranslator
 from services.serving.providers.credentials import Secret, credentials_of
 from services.serving.providers.openai import read_json
 from services.serving.providers.port import Ask, Reply, Stream
-from services.serving.providers.upstream import Target, UpstreamHttp
+from services.serving.providers.upstream import ErrorReply, Target, UpstreamHttp
 from shared.clock import Clock
 from shared.errors import Invalid
 from shared.live import Provider as ProviderEntry
@@ -119,7 +120,7 @@ class AnthropicProvider:
             headers["x-api-key"] = own.key
         if ask.traceparent:
             headers["traceparent"] = ask.traceparent
-        return Target(self._entry.name, self._messages, headers, own, chat_error)
+        return Target(self._entry.name, self._messages, headers, own, _in_chat_format)
 
     def _now(self) -> int:
         return int(self._clock.now().timestamp())
@@ -135,3 +136,7 @@ class AnthropicProvider:
             yield
         except (KeyError, TypeError, AttributeError, orjson.JSONEncodeError) as fault:
             raise malformed(self._entry.name, "answered with a broken message") from fault
+
+
+def _in_chat_format(reply: ErrorReply) -> ErrorReply:
+    return replace(reply, body=chat_error(reply.body))
