@@ -39,6 +39,18 @@ def luhn(digits: str) -> bool:
     return (odd + even) % 10 == 0
 
 
+def is_nhs(digits: str) -> bool:
+    """Whether ten digits are an NHS number: the last is the check digit, modulo 11 (NHS Data Dictionary).
+
+    >>> is_nhs("9434765919"), is_nhs("9434765918")
+    (True, False)
+    """
+    if len(digits) != 10 or len(set(digits)) == 1:
+        return False
+    weighted = sum(int(digit) * (10 - place) for place, digit in enumerate(digits[:9]))
+    return (11 - weighted % 11) % 11 == int(digits[9])
+
+
 def iban_length(country: str) -> int | None:
     """How many characters an IBAN of the country has; None for no country of the registry."""
     return _IBAN_LENGTHS.get(country.upper())

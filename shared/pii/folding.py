@@ -20,18 +20,37 @@ _DASH = re.compile(f"[{_DASHES}]")
 _TO_FOLD = re.compile(f"[{_INVISIBLE}{_SPACES}{_DASHES}{_FULL_WIDTH}]|(?![0-9])\\d")
 
 
+# What JSON writes in a string for one character (RFC 8259, section 7).
+_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|([\"\\/bfnrt]))")
+_ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+# A text in JSON in a string in JSON, and once more.
+_LAYERS = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """A folded text; character `i` of it was character `origins[i]`, or `i` when there are none."""
+    """A folded text; character `i` of it was `origins[i]` to `ends[i]`, or `i` alone when there are none."""
 
     text: str
     origins: Sequence[int] | None = None
+    ends: Sequence[int] | None = None
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Where a piece of the folded text lies in the original."""
-        if self.origins is None:
+        if self.origins is None or start == end:
             return start, end
-        return self.origins[start], self.origins[end - 1] + 1
+        return self.origins[start], self._end(end - 1)
+
+    def place(self, index: int) -> int:
+        """Where a character of the folded text begins in the original; its end for the text's end."""
+        if self.origins is None or index < len(self.origins):
+            return index if self.origins is None else self.origins[index]
+        return self._end(index - 1) if index else 0
+
+    def _end(self, index: int) -> int:
+        if self.ends is not None:
+            return self.ends[index]
+        return index + 1 if self.origins is None else self.origins[index] + 1
 
 
 def fold(text: str) -> Folded:
@@ -45,6 +64,53 @@ def fold(text: str) -> Folded:
     kept = [(index, _folded(character)) for index, character in enumerate(text)]
     visible = [(index, character) for index, character in kept if character]
     return Folded("".join(c for _, c in visible), [index for index, _ in visible])
+
+
+def fold_json(text: str) -> Folded:
+    """A piece of JSON text, folded after what its strings escape is written out, however often it is escaped.
+
+    >>> fold_json('"ann\\\\u0040example.org"').text
+    '"ann@example.org"'
+    """
+    folded = Folded(text)
+    for _ in range(_LAYERS):
+        if "\\" not in folded.text:
+            break
+        folded = _through(folded, _unescaped(folded.text))
+    return _through(folded, fold(folded.text))
+
+
+def _unescaped(text: str) -> Folded:
+    characters: list[str] = []
+    origins: list[int] = []
+    ends: list[int] = []
+    end = 0
+    for match in _ESCAPE.finditer(text):
+        plain = range(end, match.start())
+        characters += [*text[end : match.start()], _meant(match)]
+        origins += [*plain, match.start()]
+        ends += [*(place + 1 for place in plain), match.end()]
+        end = match.end()
+    rest = range(end, len(text))
+    return Folded(
+        "".join([*characters, text[end:]]),
+        [*origins, *rest],
+        [*ends, *(place + 1 for place in rest)],
+    )
+
+
+def _meant(escape: re.Match[str]) -> str:
+    if escape[1]:
+        return chr(int(escape[1], 16))
+    return _ESCAPED.get(escape[2], escape[2])
+
+
+def _through(first: Folded, second: Folded) -> Folded:
+    """The second fold of the first one's text, as a fold of the first one's original."""
+    if second.origins is None:
+        return Folded(second.text, first.origins, first.ends)
+    spans = [first.span(*second.span(place, place + 1)) for place in range(len(second.text))]
+    return Folded(second.text, [start for start, _ in spans], [end for _, end in spans])
 
 
 def _folded(character: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.pii.checks import iban_length, is_card, is_iban, is_ipv6, is_public_like_ipv4
+from shared.pii.checks import iban_length, is_card, is_iban, is_ipv6, is_nhs, is_public_like_ipv4
 
 
 class Kind(StrEnum):
@@ -20,6 +20,7 @@ class Kind(StrEnum):
     IBAN = "IBAN"
     CARD = "CARD"
     SSN = "SSN"
+    NHS = "NHS"
     MRN = "MRN"
     IP = "IP"
     PHONE = "PHONE"
@@ -32,11 +33,11 @@ Span = tuple[int, int]
 class Rule:
     """A shape; `refine` proves a match and says where exactly the data lies, or that it is none.
 
-    `needs` are characters of which a text must hold at least one to be searched at all.
+    `trigger` is a regular expression of RE2 that finds something in every text in which the pattern does.
     """
 
     kind: Kind
-    needs: str
+    trigger: str
     pattern: re.Pattern[str]
     refine: Callable[[re.Match[str]], Span | None] = lambda match: match.span()
 
@@ -78,12 +79,17 @@ def _phone(match: re.Match[str]) -> Span | None:
     return match.span() if 7 <= len(_digits(match[0])) <= 15 else None
 
 
-def _named(match: re.Match[str]) -> Span | None:
+def named(match: re.Match[str]) -> Span | None:
+    """The part of a match that is the data."""
     return match.span("data")
 
 
 def _named_phone(match: re.Match[str]) -> Span | None:
     return match.span("data") if 6 <= len(_digits(match["data"])) <= 15 else None
+
+
+def _nhs(match: re.Match[str]) -> Span | None:
+    return match.span("data") if is_nhs(_digits(match["data"])) else None
 
 
 def _named_record(match: re.Match[str]) -> Span | None:
@@ -94,68 +100,34 @@ def _digits(text: str) -> str:
     return "".join(filter(str.isdigit, text))
 
 
-_TOKENS = (
-    r"sk-[A-Za-z0-9_-]{20,200}",  # OpenAI, Anthropic and their likes
-    r"lk_[A-Za-z0-9-]{1,32}_[A-Za-z0-9]{8}_[A-Za-z0-9_-]{20,64}",  # Leeway
-    r"(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,128}",  # Stripe
-    r"gh[pousr]_[A-Za-z0-9]{36,251}",  # GitHub
-    r"github_pat_[A-Za-z0-9_]{22,244}",
-    r"glpat-[A-Za-z0-9_-]{20,64}",  # GitLab
-    r"xox[abeoprs]-[A-Za-z0-9-]{10,200}",  # Slack
-    r"(?:AKIA|ASIA)[A-Z0-9]{16}",  # AWS
-    r"AIza[A-Za-z0-9_-]{35}",  # Google
-    r"hf_[A-Za-z0-9]{30,64}",  # Hugging Face
-    r"npm_[A-Za-z0-9]{36}",
-    r"pypi-[A-Za-z0-9_-]{50,250}",
-    r"SG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{16,64}",  # SendGrid
+# Scripts that put no space between words: what stands before an address in them is no part of it.
+UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+LETTER = rf"[^\W{UNSPACED}]"
+_PHONE_CUES = (
+    "tel|phone|telephone|mobile|cell|fax|call|whatsapp|telefon|handy|mobil"
+    "|t\u00e9l\u00e9phone|tel\u00e9fono|m\u00f3vil"
 )
-_PHONE_CUES = "tel|phone|telephone|mobile|cell|fax|call|whatsapp|telefon|handy|mobil|t\u00e9l\u00e9phone|tel\u00e9fono|m\u00f3vil"
-_RECORD_CUES = "mrn|medical record|patient id|patient no|patient number|chart no|chart number"
+_RECORD_CUES = r"mrn|medical[ _]?record|patient[ _]?id|patient[ _]?no|patient[ _]?number|chart[ _]?no|chart[ _]?number"
 
-RULES: tuple[Rule, ...] = (
-    Rule(
-        Kind.SECRET,
-        "_-AS",
-        re.compile(rf"(?<![A-Za-z0-9_-])(?:{'|'.join(_TOKENS)})(?![A-Za-z0-9])"),
-    ),
-    Rule(
-        Kind.SECRET,  # a JSON Web Token (RFC 7519)
-        ".",
-        re.compile(
-            r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,4096}+\.eyJ[A-Za-z0-9_-]{8,8192}+\."
-            r"[A-Za-z0-9_-]{16,1024}+"
-        ),
-    ),
-    Rule(
-        Kind.SECRET,
-        "-",
-        re.compile(
-            r"-----BEGIN [A-Z ]{0,24}PRIVATE KEY-----[A-Za-z0-9+/=\\\s]{0,8192}+"
-            r"(?:-----END [A-Z ]{0,24}PRIVATE KEY-----)?"
-        ),
-    ),
-    Rule(
-        Kind.SECRET,  # the password in a URL
-        "@",
-        re.compile(r"(?<=://)[^\s/:@]{0,64}+:(?P<data>[^\s/@]{1,128}+)@"),
-        _named,
-    ),
+PERSONAL: tuple[Rule, ...] = (
     Rule(
         Kind.EMAIL,
-        "@",
+        r"[^\s@]@[^\s@.]{1,64}\.[^\s\d]",
         re.compile(
-            r"(?<![\w.%+-])[\w.%+-][\w.%+'-]{0,63}+@(?:[^\W_](?:[\w-]{0,62}[^\W_])?\.){1,8}[^\W\d_]{2,24}(?!\w)"
+            rf"(?<!{LETTER})(?<![.%+-])(?:{LETTER}|[.%+-])(?:{LETTER}|[.%+'-]){{0,63}}+@"
+            rf"(?:[^\W_](?:[\w-]{{0,62}}[^\W_])?\.){{1,8}}"
+            rf"(?:(?:(?=[^\d_]){LETTER}){{2,24}}|[{UNSPACED}]{{1,8}})(?!{LETTER})"
         ),
     ),
     Rule(
         Kind.IBAN,
-        "0123456789",
+        r"(?:^|[^A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]){11}",
         re.compile(r"(?<![A-Za-z0-9])(?=([A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}))", re.ASCII),
         _iban,
     ),
     Rule(
         Kind.CARD,
-        "23456",
+        r"[2-6](?:[ .-]?[0-9]){11}",
         re.compile(
             r"(?<![A-Za-z0-9])(?<!\d\.)(?=([2-6](?:[ .-]?\d){11,18})(?![A-Za-z\d]))", re.ASCII
         ),
@@ -163,7 +135,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Kind.SSN,
-        "-",
+        r"[0-9]{3}-[0-9]{2}-[0-9]{4}",
         re.compile(
             r"(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])",
             re.ASCII,
@@ -171,19 +143,35 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Kind.SSN,
-        "sS",
+        r"(?is)(?:ssn|social.security).{0,20}[0-9]{3}",
         re.compile(
-            r"(?:\bssn|social security (?:number|no\.?))\W{0,4}(?:is\W{1,2})?"
+            r"(?:(?<![A-Za-z0-9])ssn|social[ _]security[ _](?:number|no\.?))\W{0,4}(?:is\W{1,2})?"
             r"(?P<data>(?!000|666|9)\d{3}[ -]?(?!00)\d{2}[ -]?(?!0000)\d{4})(?!\w)",
             re.ASCII | re.IGNORECASE,
         ),
-        _named,
+        named,
+    ),
+    Rule(
+        Kind.NHS,  # ten digits in the groups that the NHS prints, whose check digit (modulo 11) holds
+        r"[0-9]{3}[ -][0-9]{3}[ -][0-9]{4}",
+        re.compile(r"(?<![\w.+-])(?P<data>\d{3}([ -])\d{3}\2\d{4})(?![\w-])", re.ASCII),
+        _nhs,
+    ),
+    Rule(
+        Kind.NHS,
+        r"(?is)nhs.{0,20}[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{4}",
+        re.compile(
+            r"(?<![A-Za-z0-9])nhs(?:[ _]?(?:number|no\.?))?\W{0,4}(?:is\W{1,2})?"
+            r"(?P<data>\d{3}[ -]?\d{3}[ -]?\d{4})(?!\w)",
+            re.ASCII | re.IGNORECASE,
+        ),
+        _nhs,
     ),
     Rule(
         Kind.MRN,
-        "0123456789",
+        r"(?is)(?:mrn|medical.?record|patient.?(?:id|no|number)|chart.?n).{0,48}[0-9]",
         re.compile(
-            rf"\b(?:{_RECORD_CUES})(?: number| no)?\W{{0,4}}(?:is\W{{1,2}})?"
+            rf"(?<![A-Za-z0-9])(?:{_RECORD_CUES})(?:[ _]?number|[ _]?no)?\W{{0,4}}(?:is\W{{1,2}})?"
             r"(?P<data>[A-Z0-9](?:-?[A-Z0-9]){3,15})(?!\w)",
             re.ASCII | re.IGNORECASE,
         ),
@@ -191,13 +179,13 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Kind.IP,
-        ".",
+        r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]",
         re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d)", re.ASCII),
         _ipv4,
     ),
     Rule(
         Kind.IP,
-        ":",
+        r"::[0-9a-fA-F:.]|[0-9a-fA-F]::|(?:[0-9a-fA-F]{1,4}:){5}",
         re.compile(
             r"(?<![\w:.])(?:[0-9a-fA-F]{1,4}|:)(?::[0-9a-fA-F]{0,4}){2,7}(?:(?:\.\d{1,3}){3})?(?![\w:])",
             re.ASCII,
@@ -206,7 +194,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Kind.PHONE,  # international: E.164, at most 15 digits
-        "+",
+        r"\+[0-9](?:[ .()-]{0,2}[0-9]){5}",
         re.compile(
             r"(?<![\w+])\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d(?:[ .-]?\d){4,12}(?![\w])", re.ASCII
         ),
@@ -214,7 +202,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Kind.PHONE,  # North America
-        "(-. ",
+        r"[2-9][0-9]{2}(?:\) ?|[ .-])[2-9][0-9]{2}[ .-][0-9]{4}",
         re.compile(
             r"(?<![\w.+-])(?:\+?1[ .-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[ .-])[2-9]\d{2}[ .-]\d{4}"
             r"(?![\w-])",
@@ -223,7 +211,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Kind.PHONE,  # national, with a trunk prefix: 020 7946 0958, 06 12 34 56 78
-        "0",
+        r"0[1-9][0-9]{1,3}[ -][0-9]{3}|0[1-9][ .][0-9]{2}[ .][0-9]{2}",
         re.compile(
             r"(?<![\w.+-])(?:0[1-9]\d{1,3}[ -]\d{3,4}[ -]?\d{3,4}|0[1-9](?:[ .]\d{2}){4})(?![\w-])",
             re.ASCII,
@@ -231,9 +219,9 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Kind.PHONE,  # anything, where the words before it say so
-        "0123456789",
+        r"(?is)(?:tel|phone|mobil|cell|fax|call|whatsapp|handy|l.phone|fono|m.vil).{0,30}[0-9](?:[ ./()-]{0,2}[0-9]){5}",
         re.compile(
-            rf"\b(?:{_PHONE_CUES})(?: number| no| me| us| at| on|\.){{0,2}}\W{{0,4}}(?:is |at |on )?"
+            rf"(?<![A-Za-z0-9])(?:{_PHONE_CUES})(?:[ _]?number|[ _]?no| me| us| at| on|\.){{0,2}}\W{{0,4}}(?:is |at |on )?"
             r"(?P<data>\(?\d(?:[ ./()-]{0,2}\d){5,14})(?!\w)",
             re.IGNORECASE,
         ),

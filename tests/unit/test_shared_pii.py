@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from shared.pii import Finding, findings, redact
 from shared.pii.checks import is_card, is_iban, luhn
 from shared.pii.folding import fold
-from shared.pii.rules import RULES, Kind
+from shared.pii.rules import Kind
+from shared.pii.search import RULES, telling
 
 FOUND = [
     ("Mail ann@example.org now", "Mail [EMAIL] now"),
@@ -43,6 +44,19 @@ FOUND = [
     ("AKIAABCDEFGHIJKLMNOP", "[SECRET]"),
     ("eyJhbGciOiJIUzI1.eyJzdWIiOiIxMjM0.c2lnbmF0dXJlc2lnbmF0", "[SECRET]"),
     ("-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----", "[SECRET]"),
+    ("my number is 943 476 5919.", "my number is [NHS]."),
+    ("NHS number: 9434765919", "NHS number: [NHS]"),
+    ("patient_id=A1234567", "patient_id=[MRN]"),
+    ("\u8054\u7cfbann@example.org\u8054\u7cfb", "\u8054\u7cfb[EMAIL]\u8054\u7cfb"),
+    ("eyJhbGciOiJub25lIn0.eyJzdWIiOiIxMjM0In0.", "[SECRET]"),
+    ("gsk_" + "a1B2" * 13, "[SECRET]"),
+    ('{"api_key": "9Fq2xT7Lw0Zb4Kd8"}', '{"api_key": "[SECRET]"}'),
+    ("Authorization: Bearer Zx8kQ2mN7pR4tV9wLs", "Authorization: Bearer [SECRET]"),
+    (
+        "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMIK7MDENGbPxRfiCYz8Qk2LmN4pRs",
+        "AWS_SECRET_ACCESS_KEY=[SECRET]",
+    ),
+    ("xyz8Q~" + "abcDEF123." * 3 + "Zq", "[SECRET]"),
     ("postgres://app:s3cret@10.20.30.40/x", "postgres://app:[SECRET]@[IP]/x"),
 ]
 
@@ -65,6 +79,12 @@ LEFT_ALONE = [
     "between 2019 2020 2021 2022",
     "the medical record number is unknown",
     "sk-short",
+    "143 476 5918",
+    "order 9434765919",
+    "password: correcthorsebatterystaple",
+    "the token = aaaaaaaaaaaaaaaa1111",
+    '{"u":"http://host:80","m":"a@b"}',
+    "the secret of communication: internationalisation",
 ]
 
 
@@ -135,6 +155,17 @@ def test_any_text_is_searched_without_an_error(text: str) -> None:
 
     assert all(0 <= one.start < one.end <= len(text) for one in found)
     assert all(a.end <= b.start for a, b in itertools.pairwise(found))
+
+
+@given(
+    st.lists(st.sampled_from([*(text for text, _ in FOUND), *LEFT_ALONE, "\n", "x"]), max_size=5)
+)
+def test_no_rule_finds_anything_where_its_trigger_does_not(pieces: list[str]) -> None:
+    text = fold("".join(pieces)).text
+
+    matching = [rule for rule in RULES if any(map(rule.refine, rule.pattern.finditer(text)))]
+
+    assert [rule for rule in matching if rule not in telling(text)] == []
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
