@@ -67,6 +67,41 @@ ALERTS_CHANGED = Counter(
 ALERT_DELIVERIES = Counter(
     "leeway_alert_deliveries", "Attempts to deliver alerts.", ["channel", "outcome"]
 )
+UPSTREAM_CALLS = Counter(
+    "leeway_upstream_calls",
+    "Tries at an upstream that ended, by how: ok, left, or what kind of failure.",
+    ["provider", "model", "key", "outcome"],
+)
+UPSTREAM_RETRIES = Counter(
+    "leeway_upstream_retries",
+    "Times that an upstream was asked again for the same call.",
+    ["provider", "model", "key"],
+)
+UPSTREAM_HEDGES = Counter(
+    "leeway_upstream_hedges",
+    "Times that an upstream was asked beside another try of the same call.",
+    ["provider", "model", "key"],
+)
+UPSTREAM_IN_FLIGHT = Gauge(
+    "leeway_upstream_in_flight",
+    "Calls that wait for an upstream's answer or read it.",
+    ["provider", "model", "key"],
+)
+UPSTREAM_BREAKER = Gauge(
+    "leeway_upstream_breaker",
+    "An upstream's circuit breaker: 0 closed, 1 half-open, 2 open.",
+    ["provider", "model", "key"],
+)
+UPSTREAM_LATENCY = Gauge(
+    "leeway_upstream_latency_seconds",
+    "Peak EWMA of the time to an upstream's first event (stream) or whole answer (whole), seconds.",
+    ["provider", "model", "key", "answer"],
+)
+UPSTREAM_BENCHED = Gauge(
+    "leeway_upstream_benched",
+    "1 while an upstream is left alone: its key was refused, or it asked to be.",
+    ["provider", "model", "key"],
+)
 LOOP_STALLS = Counter("leeway_loop_stalls", "Times that the event loop stood still for too long.")
 LIVE_REVISION = Gauge("leeway_live_revision", "The registry's revision that this process holds.")
 LIVE_STALE_SINCE = Gauge(
@@ -76,4 +111,22 @@ LIVE_STALE_SINCE = Gauge(
 LIVE_REFUSED = Gauge(
     "leeway_live_refused",
     "Entities of the registry whose form this process does not know; it holds what they were before.",
+)
+STATE_FAILURES = Counter(
+    "leeway_serving_state_failures",
+    "Times that the server of what the gateway's workers share failed, and was left alone for a second.",
+)
+LIMITED = Counter(
+    "leeway_serving_limited",
+    "Calls that a limit refused, by the limit and what it is of.",
+    ["limit", "of"],
+)
+LIMITS_DEGRADED = Counter(
+    "leeway_serving_limits_degraded",
+    "Calls whose limits were held by this worker's own share of them.",
+)
+IDEMPOTENT = Counter(
+    "leeway_serving_idempotent",
+    "Calls with an Idempotency-Key, by what became of them: asked, replayed, refused, unkept.",
+    ["outcome"],
 )
