@@ -14,12 +14,15 @@ class Event:
     """One event of a stream in OpenAI's shape.
 
     `raw` is what a client would be sent, byte for byte; `tree` its JSON (None for a comment); `usage`
-    what the provider says, at this point of the stream, was used.
+    what the provider says, at this point of the stream, was used. One that is `hidden` is not sent; the
+    `final` one ends the answer, and is sent when the call is stored.
     """
 
     raw: bytes
     tree: JsonObject | None = None
     usage: Usage | None = None
+    hidden: bool = False
+    final: bool = False
 
 
 @dataclass(slots=True)

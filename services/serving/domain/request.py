@@ -13,10 +13,15 @@ MAX_CHOICES = 128
 
 
 class Kind(StrEnum):
-    """What kind of interaction a request begins."""
+    """What kind of interaction a request begins: each is asked in a protocol of its own."""
 
     CHAT = "chat"
+    COMPLETION = "completion"
+    RESPONSE = "response"
+    MESSAGE = "message"
     EMBEDDING = "embedding"
+    IMAGE = "image"
+    AUDIO = "audio"
 
 
 @dataclass(frozen=True, slots=True)
