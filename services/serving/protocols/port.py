@@ -1,14 +1,18 @@
-"""The port of a translation between a client's protocol and chats, and the provider that it makes of one."""
+"""A translation between a client's protocol and chats, and the provider that it makes of one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+import orjson
+
 from services.serving.domain.account import Event
+from services.serving.domain.body import Body, JsonObject
 from services.serving.domain.failure import UpstreamFailed
 from services.serving.domain.request import Kind, Request
 from services.serving.providers.port import Ask, Provider, Reply, Stream
+from shared.interactions import Usage
 
 
 class Retelling(Protocol):
@@ -26,25 +30,31 @@ class Retelling(Protocol):
         ...
 
 
-class Translation(Protocol):
-    """How one kind of request is asked as a chat, and how the chat's answer is said in its protocol."""
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """How one kind of request is asked as a chat, and how the chat's answer is said in its protocol.
 
-    @property
-    def kind(self) -> Kind:
-        """What clients ask."""
-        ...
+    `asking` makes a chat's request of the client's and raises `Invalid` for what a chat cannot carry:
+    nothing is dropped. `answering` makes the client's answer of the chat's, its usage, the client's
+    request and the model's name, in which it raises `UpstreamFailed` for what is no answer.
+    """
 
-    def ask(self, request: Request) -> Request:
-        """The chat that asks the same. Raises `Invalid` for what a chat cannot carry: nothing is dropped."""
-        ...
+    kind: Kind
+    asking: Callable[[JsonObject], JsonObject]
+    answering: Callable[[JsonObject, Usage | None, JsonObject, str], JsonObject]
+    retelling: Callable[[Request], Retelling]
+
+    def chat(self, request: Request) -> Request:
+        """The chat that asks the same. Raises `Invalid`."""
+        tree = self.asking(request.body.tree)
+        wants_usage = self.kind is Kind.COMPLETION and request.wants_usage
+        body = Body({}, {}).changed(tree)
+        return replace(request, kind=Kind.CHAT, body=body, wants_usage=wants_usage)
 
     def reply(self, request: Request, reply: Reply) -> Reply:
-        """The chat's answer with the client's bytes. Raises `UpstreamFailed` for what is no answer."""
-        ...
-
-    def retelling(self, request: Request) -> Retelling:
-        """A new stream's state."""
-        ...
+        """The chat's answer with the client's bytes. Raises `UpstreamFailed`."""
+        told = self.answering(reply.tree, reply.usage, request.body.tree, request.model)
+        return replace(reply, body=orjson.dumps(told))
 
 
 class Translated:
@@ -82,4 +92,4 @@ class Translated:
         return await self._provider.embed(ask)
 
     def _chat(self, ask: Ask) -> Ask:
-        return replace(ask, request=self._translation.ask(ask.request))
+        return replace(ask, request=self._translation.chat(ask.request))

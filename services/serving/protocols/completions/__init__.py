@@ -1,0 +1,1 @@
+"""OpenAI's first completions: read, asked as a chat, and answered as text."""

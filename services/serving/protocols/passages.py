@@ -1,0 +1,180 @@
+"""An answer as passages, one behind the other, as Messages and Responses tell it; a chat tells it by members."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from services.serving.domain.answer import joined
+from services.serving.domain.body import JsonObject
+from services.serving.domain.failure import malformed
+from services.serving.protocols.pieces import Pieces
+from shared.ids import new_id
+
+
+class PassageKind(StrEnum):
+    """What a passage is made of."""
+
+    REASONING = "reasoning"
+    TEXT = "text"
+    REFUSAL = "refusal"
+    CALL = "call"
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One passage: its place in the answer, and for a tool's call its id and the tool's name."""
+
+    place: int
+    kind: PassageKind
+    call_id: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """A passage begins; the one before it has ended."""
+
+    passage: Passage
+
+
+@dataclass(frozen=True, slots=True)
+class Grew:
+    """The open passage has more text, or more of a call's arguments; never empty, always valid Unicode."""
+
+    passage: Passage
+    piece: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The open passage is whole."""
+
+    passage: Passage
+
+
+Step = Began | Grew | Ended
+
+
+class Passages:
+    """Folds the deltas of one choice (or its whole message, which has the same members) into steps.
+
+    One passage is open at a time. Servers send parallel calls one behind the other; arguments for a call
+    that has ended already are refused (`UpstreamFailed`, in the name of `upstream`), for no client could
+    read them. Half a character at the end of a piece waits for its other half.
+    """
+
+    def __init__(self, upstream: str) -> None:
+        self._upstream = upstream
+        self._open: Passage | None = None
+        self._begun = 0
+        self._pieces = Pieces()
+        self._calls: dict[int, Passage] = {}
+
+    @property
+    def called(self) -> bool:
+        """Whether a tool was called."""
+        return bool(self._calls)
+
+    def fold(self, delta: JsonObject) -> Iterator[Step]:
+        """The steps that a delta amounts to."""
+        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+        yield from self._say(PassageKind.REASONING, reasoning)
+        yield from self._say(PassageKind.TEXT, delta.get("content"))
+        yield from self._say(PassageKind.REFUSAL, delta.get("refusal"))
+        calls = delta.get("tool_calls")
+        for place, call in enumerate(calls if isinstance(calls, list) else ()):
+            if isinstance(call, dict):
+                yield from self._call(place, call)
+
+    def close(self) -> Iterator[Step]:
+        """The steps that end the answer."""
+        if self._open is None:
+            return
+        rest = self._pieces.rest()
+        if rest:
+            yield Grew(self._open, rest)
+        yield Ended(self._open)
+        self._open = None
+
+    def _say(self, kind: PassageKind, text: Any) -> Iterator[Step]:
+        if not text or not isinstance(text, str):
+            return
+        if self._open is None or self._open.kind is not kind:
+            yield from self._begin(Passage(self._begun, kind))
+        yield from self._grow(text)
+
+    def _call(self, place: int, given: JsonObject) -> Iterator[Step]:
+        index = given.get("index")
+        key = index if type(index) is int else place
+        function = given.get("function")
+        told: JsonObject = function if isinstance(function, dict) else {}
+        call_id, known = _word(given.get("id")), self._calls.get(key)
+        # Some servers give every whole call the same index, and an id of its own.
+        if known is None or (call_id and call_id != known.call_id):
+            name = _word(told.get("name"))
+            if not name:
+                raise malformed(self._upstream, "called a tool without a name")
+            known = Passage(self._begun, PassageKind.CALL, call_id or f"call_{new_id()}", name)
+            self._calls[key] = known
+            yield from self._begin(known)
+        arguments = told.get("arguments")
+        if not arguments or not isinstance(arguments, str):
+            return
+        if known is not self._open:
+            raise malformed(self._upstream, "sent the calls of several tools in turns")
+        yield from self._grow(arguments)
+
+    def _begin(self, passage: Passage) -> Iterator[Step]:
+        yield from self.close()
+        self._open = passage
+        self._begun += 1
+        yield Began(passage)
+
+    def _grow(self, text: str) -> Iterator[Step]:
+        assert self._open is not None, "a passage grows that has begun"
+        whole = self._pieces.take(text)
+        if whole:
+            yield Grew(self._open, whole)
+
+
+def whole_passages(message: JsonObject, upstream: str) -> list[tuple[Passage, str]]:
+    """The passages of a whole message, each with its text or its call's arguments.
+
+    >>> [(passage.kind.value, text) for passage, text in whole_passages({"content": "Hi."}, "demo")]
+    [('text', 'Hi.')]
+    """
+    passages = Passages(upstream)
+    texts: dict[Passage, list[str]] = {}
+    for step in (*passages.fold(message), *passages.close()):
+        match step:
+            case Began(passage):
+                texts[passage] = []
+            case Grew(passage, piece):
+                texts[passage].append(piece)
+            case Ended():
+                pass
+    return [(passage, "".join(pieces)) for passage, pieces in texts.items()]
+
+
+def first_choice(tree: JsonObject) -> JsonObject:
+    """The choice with index 0 of a chat's answer or chunk; empty when there is none.
+
+    Neither Messages nor Responses has room for another.
+    """
+    return next((choice for choice in choices_of(tree) if not choice.get("index")), {})
+
+
+def choices_of(tree: JsonObject) -> list[JsonObject]:
+    """The choices of a chat's answer or chunk."""
+    choices = tree.get("choices")
+    return [c for c in choices if isinstance(c, dict)] if isinstance(choices, list) else []
+
+
+def word_in(tree: JsonObject, member: str) -> str:
+    """A member that is a text, valid Unicode; empty when it is none."""
+    return _word(tree.get(member))
+
+
+def _word(value: Any) -> str:
+    return joined([value]) if isinstance(value, str) else ""
