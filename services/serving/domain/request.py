@@ -1,7 +1,7 @@
 """What a client asks: its model, whether it streams, its metadata; the rest is not ours to touch."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from services.serving.domain.body import Body, JsonObject
@@ -67,31 +67,30 @@ class Request:
 
 def chat_request(body: Body) -> Request:
     """A chat completion's request. Raises `Invalid` with every fault."""
-    faults = [*_model_faults(body.tree), *_message_faults(body.tree), *_option_faults(body.tree)]
-    _refuse(faults)
+    refuse([*model_faults(body.tree), *_message_faults(body.tree), *_option_faults(body.tree)])
+    return request_of(Kind.CHAT, body)
+
+
+def embedding_request(body: Body) -> Request:
+    """An embedding's request. Raises `Invalid` with every fault."""
+    faults = list(model_faults(body.tree))
+    given = body.tree.get("input")
+    if not isinstance(given, str | list) or not given:
+        faults.append("'input' must be a string or a list, and not empty")
+    refuse(faults)
+    return replace(request_of(Kind.EMBEDDING, body), streaming=False, wants_usage=False)
+
+
+def request_of(kind: Kind, body: Body) -> Request:
+    """The request of a body in which nothing that every kind has is wrong (`model_faults`)."""
     options = body.tree.get("stream_options")
     return Request(
-        kind=Kind.CHAT,
+        kind=kind,
         model=body.tree["model"],
         body=_public(body),
         metadata=_metadata(body.tree),
         streaming=bool(body.tree.get("stream")),
         wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
-    )
-
-
-def embedding_request(body: Body) -> Request:
-    """An embedding's request. Raises `Invalid` with every fault."""
-    faults = list(_model_faults(body.tree))
-    given = body.tree.get("input")
-    if not isinstance(given, str | list) or not given:
-        faults.append("'input' must be a string or a list, and not empty")
-    _refuse(faults)
-    return Request(
-        kind=Kind.EMBEDDING,
-        model=body.tree["model"],
-        body=_public(body),
-        metadata=_metadata(body.tree),
     )
 
 
@@ -105,12 +104,14 @@ def message_text(message: JsonObject) -> str:
     return "\n".join(text for text in texts if isinstance(text, str))
 
 
-def _refuse(faults: list[str]) -> None:
+def refuse(faults: Sequence[str]) -> None:
+    """Raise `Invalid` with every fault, if there is one."""
     if faults:
         raise Invalid(f"The request is wrong: {'; '.join(faults)}.", faults=tuple(faults))
 
 
-def _model_faults(tree: JsonObject) -> Iterable[str]:
+def model_faults(tree: JsonObject) -> Iterable[str]:
+    """What is wrong with the fields that every kind of request has."""
     model = tree.get("model")
     if not isinstance(model, str) or not 0 < len(model) <= MAX_MODEL_CHARS:
         yield f"'model' must be a name of 1 to {MAX_MODEL_CHARS} characters"

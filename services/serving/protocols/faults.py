@@ -1,9 +1,19 @@
 """What a translation refuses: fields that a chat has no place for, and values that are no such field's."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from services.serving.domain.body import JsonObject
 from shared.errors import Invalid
+
+Type = tuple[tuple[type, ...], str]
+"""The Python types of a field's JSON, and what a client is told that it must be."""
+
+TEXT: Type = ((str,), "a string")
+FLAG: Type = ((bool,), "true or false")
+NUMBER: Type = ((int, float), "a number")
+COUNT: Type = ((int,), "a whole number")
+LIST: Type = ((list,), "a list")
+OBJECT: Type = ((dict,), "an object")
 
 
 def unsupported(*faults: str, param: str | None = None) -> Invalid:
@@ -15,6 +25,15 @@ def unsupported(*faults: str, param: str | None = None) -> Invalid:
         param=param,
         code="unsupported_parameter",
     )
+
+
+def type_faults(tree: JsonObject, types: Mapping[str, Type]) -> Iterable[str]:
+    """What is wrong with optional fields: each is absent, null, or of its type."""
+    for name, (kinds, expected) in types.items():
+        value = tree.get(name)
+        odd = isinstance(value, bool) and bool not in kinds  # to Python it is a number
+        if value is not None and (odd or not isinstance(value, kinds)):
+            yield f"'{name}' must be {expected}"
 
 
 def wrong(where: str, expected: str) -> Invalid:

@@ -36,7 +36,7 @@ def chat_request(tree: JsonObject) -> JsonObject:
     _refuse_what_is_not_given(tree)
     chat: JsonObject = {
         "model": tree["model"],
-        "messages": chat_messages(tree.get("instructions"), tree["input"]),
+        "messages": chat_messages(tree.get("instructions"), tree.get("input") or []),
         **{name: tree[name] for name in _AS_THEY_ARE if tree.get(name) is not None},
     }
     text = _object(tree, "text", frozenset(("format", "verbosity")))
