@@ -51,7 +51,7 @@ class Account:
                 self.answer.add(event.tree)
             if event.usage is not None:
                 self.usage = event.usage
-            if self.wants_usage or not _only_usage(event):
+            if not (event.hidden or event.final) and (self.wants_usage or not _only_usage(event)):
                 sent.append(event.raw)
         if self.first_token_at is None and self.answer.deltas:
             self.first_token_at = now

@@ -10,24 +10,34 @@ MAX_COUNT = 2**63 - 1
 Counts = Mapping[str, Any]
 
 
-def openai_usage(raw: str, counts: Counts, service_tier: str = "") -> Usage:
-    """A usage object of OpenAI's shape; `raw` is its JSON text.
+def openai_usage(
+    raw: str, counts: Counts, service_tier: str = "", dialect: str = "openai"
+) -> Usage:
+    """A usage object of OpenAI's shapes, of a chat or of a response; `raw` is its JSON text.
 
-    The dialect is OpenAI's protocol; whose rules of counting hold is known by the provider's name.
+    The dialect `openai` is the protocol alone: whose rules of counting hold is then known by the
+    provider's name. Those with a name of their own count as they do: DeepSeek's cache hits stand
+    beside the prompt's details, xAI's reasoning beside the completion.
     """
-    read, written = (
-        _part(counts, "prompt_tokens_details"),
-        _part(counts, "completion_tokens_details"),
+    response = "input_tokens" in counts
+    sides = (
+        ("input_tokens", "output_tokens") if response else ("prompt_tokens", "completion_tokens")
     )
+    read, written = (_part(counts, f"{side}_details") for side in sides)
+    tokens_in, tokens_out = (_count(counts, side) for side in sides)
+    reasoning = _count(written, "reasoning_tokens")
+    if dialect == "xai_chat" and not response:
+        tokens_out = _sum(tokens_out, reasoning)
+    hit = _count(counts, "prompt_cache_hit_tokens")
     return Usage(
         raw=raw,
-        dialect="openai",
+        dialect=dialect,
         service_tier=service_tier,
-        input_tokens=_count(counts, "prompt_tokens"),
-        output_tokens=_count(counts, "completion_tokens"),
-        cache_read_tokens=_count(read, "cached_tokens"),
+        input_tokens=tokens_in,
+        output_tokens=tokens_out,
+        cache_read_tokens=_count(read, "cached_tokens") if hit is None else hit,
         cache_write_tokens=_count(read, "cache_write_tokens"),
-        reasoning_tokens=_count(written, "reasoning_tokens"),
+        reasoning_tokens=reasoning,
     )
 
 
@@ -48,6 +58,39 @@ def anthropic_usage(raw: str, counts: Counts, *, ended: bool = True) -> Usage:
         cache_read_tokens=read,
         cache_write_tokens=written,
         reasoning_tokens=_count(_part(counts, "output_tokens_details"), "thinking_tokens"),
+    )
+
+
+def gemini_usage(raw: str, counts: Counts) -> Usage:
+    """Google's usage metadata, where thoughts are beside the candidates, and a tool's prompt beside the prompt."""
+    tools, thoughts = (
+        _count(counts, name) for name in ("toolUsePromptTokenCount", "thoughtsTokenCount")
+    )
+    return Usage(
+        raw=raw,
+        dialect="gemini",
+        input_tokens=_sum(_count(counts, "promptTokenCount"), tools),
+        output_tokens=_sum(_count(counts, "candidatesTokenCount"), thoughts),
+        cache_read_tokens=_count(counts, "cachedContentTokenCount"),
+        reasoning_tokens=thoughts,
+    )
+
+
+def converse_usage(raw: str, counts: Counts, model: str, service_tier: str = "") -> Usage:
+    """Bedrock's token usage, whose `inputTokens` leave out the cache but for the `openai.*` models."""
+    read, written = (
+        _count(counts, name) for name in ("cacheReadInputTokens", "cacheWriteInputTokens")
+    )
+    inclusive = "openai" in model.split(".")
+    fresh = _count(counts, "inputTokens")
+    return Usage(
+        raw=raw,
+        dialect="bedrock_converse_inclusive" if inclusive else "bedrock_converse",
+        service_tier=service_tier,
+        input_tokens=fresh if inclusive or fresh is None else _sum(fresh, read, written),
+        output_tokens=_count(counts, "outputTokens"),
+        cache_read_tokens=read,
+        cache_write_tokens=written,
     )
 
 
@@ -75,6 +118,12 @@ def _count(counts: Counts, name: str) -> int | None:
     """A count that a column can hold; anything else is left to the raw usage to show."""
     value = counts.get(name)
     return value if type(value) is int and 0 <= value <= MAX_COUNT else None
+
+
+def _sum(*counts: int | None) -> int | None:
+    """The sum of what was told; None when nothing was."""
+    told = [count for count in counts if count is not None]
+    return sum(told) if told else None
 
 
 def _text(counts: Counts, name: str) -> str:

@@ -4,8 +4,11 @@ from collections.abc import Callable, Mapping
 
 from services.serving.domain.failure import UpstreamFailed
 from services.serving.providers.anthropic.provider import AnthropicProvider
+from services.serving.providers.azure import azure_provider
 from services.serving.providers.demo.provider import DemoProvider
-from services.serving.providers.openai import OpenAIProvider
+from services.serving.providers.gemini.provider import GeminiProvider
+from services.serving.providers.openai.provider import openai_provider
+from services.serving.providers.openai.servers import SERVERS
 from services.serving.providers.port import Provider
 from services.serving.providers.upstream import UpstreamHttp
 from shared.clock import Clock
@@ -21,8 +24,10 @@ class Catalogue:
     ) -> None:
         self._live = live
         self._kinds: Mapping[str, Callable[[ProviderEntry], Provider]] = {
-            "openai": lambda entry: OpenAIProvider(entry, http, self._resolved),
+            **dict.fromkeys(SERVERS, lambda entry: openai_provider(entry, http, self._resolved)),
+            "azure": lambda entry: azure_provider(entry, http, self._resolved),
             "anthropic": lambda entry: AnthropicProvider(entry, http, self._resolved, clock),
+            "gemini": lambda entry: GeminiProvider(entry, http, self._resolved, clock),
             "demo": lambda entry: DemoProvider(entry, clock),
         }
         self._secret = secret

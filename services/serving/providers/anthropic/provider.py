@@ -18,8 +18,8 @@ from services.serving.providers.anthropic.answering import chat_error, chat_repl
 from services.serving.providers.anthropic.asking import DEFAULT_MAX_TOKENS, messages_request
 from services.serving.providers.anthropic.events import ChunkTranslator
 from services.serving.providers.credentials import Secret, credentials_of
-from services.serving.providers.openai import read_json
 from services.serving.providers.port import Ask, Reply, Stream
+from services.serving.providers.reading import read_json
 from services.serving.providers.upstream import ErrorReply, Target, UpstreamHttp
 from shared.clock import Clock
 from shared.errors import Invalid
