@@ -26,7 +26,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that passed the gate, with the routes to try in order."""
+    """A call that passed the gate, with the routes to try in order.
+
+    `timeout_seconds`: what its client gives it from its start to its end; None: what holds for every call.
+    """
 
     interaction_id: str
     caller: Caller
@@ -34,6 +37,7 @@ class Call:
     context: Context
     routes: Sequence[Route]
     started_at: datetime
+    timeout_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

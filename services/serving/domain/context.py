@@ -81,6 +81,23 @@ def context_of(
     return context
 
 
+def timeout_of(headers: Mapping[str, str]) -> float | None:
+    """The seconds that the client gives the whole call; None when it does not say. Raises `Invalid`.
+
+    >>> timeout_of({"x-leeway-timeout-ms": "2500"})
+    2.5
+    """
+    written = headers.get("x-leeway-timeout-ms", "")
+    if not written:
+        return None
+    if not _MILLISECONDS.fullmatch(written):
+        raise Invalid(
+            f"'x-leeway-timeout-ms' must be a whole number of milliseconds from 1, not {written[:32]!r}.",
+            param="x-leeway-timeout-ms",
+        )
+    return int(written) / 1000
+
+
 def continued_trace(context: Context) -> str:
     """The `traceparent` by which an upstream continues the caller's trace; empty without one."""
     return f"00-{context.trace_id}-{context.span_id}-01" if context.trace_id else ""
@@ -99,6 +116,7 @@ def _fits(name: str, value: str) -> bool:
 
 
 _NAMES = frozenset(("session_id", "user_id", "environment"))
+_MILLISECONDS = re.compile(r"[1-9][0-9]{0,8}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?P<trace>(?!0{32})[0-9a-f]{32})-(?P<span>(?!0{16})[0-9a-f]{16})-[0-9a-f]{2}"

@@ -19,6 +19,7 @@ class Entry:
     caller: Caller
     request: Request
     context: Context
+    timeout_seconds: float | None = None
 
 
 class Check(Protocol):
