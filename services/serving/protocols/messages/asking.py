@@ -6,6 +6,7 @@ from typing import Any
 from services.serving.domain.body import JsonObject
 from services.serving.protocols.faults import refuse_others, unsupported, wrong
 from services.serving.protocols.messages.blocks import chat_messages
+from services.serving.protocols.tools import tool_fields
 
 # From how many tokens for thinking on an effort is meant: Anthropic counts, OpenAI names.
 EFFORTS: tuple[tuple[int, str], ...] = ((16_384, "high"), (4_096, "medium"), (0, "low"))
@@ -45,9 +46,11 @@ def chat_request(tree: JsonObject) -> JsonObject:
         "stop": tree.get("stop_sequences") or None,
         "user": _user(tree.get("metadata")),
         "service_tier": _tier(tree.get("service_tier")),
-        "tools": list(_tools(tree.get("tools"))) or None,
-        "tool_choice": _tool_choice(tree.get("tool_choice")),
-        "parallel_tool_calls": _parallel(tree.get("tool_choice")),
+        **tool_fields(
+            _tools(tree.get("tools")),
+            _tool_choice(tree.get("tool_choice")),
+            _parallel(tree.get("tool_choice")),
+        ),
         "reasoning_effort": _effort(tree.get("thinking"), tree.get("output_config")),
         "response_format": _format(tree.get("output_config")),
     }

@@ -6,9 +6,10 @@ from typing import Any
 from services.serving.domain.body import JsonObject
 from services.serving.protocols.faults import refuse_others, unsupported, wrong
 from services.serving.protocols.responses.items import chat_messages
+from services.serving.protocols.tools import tool_fields
 
 _AS_THEY_ARE = (
-    *("temperature", "top_p", "parallel_tool_calls", "stream", "service_tier"),
+    *("temperature", "top_p", "stream", "service_tier"),
     *("user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"),
 )
 # What only a server that keeps responses can do.
@@ -17,8 +18,9 @@ _CARRIED = frozenset(
     (
         *_AS_THEY_ARE,
         *_KEPT,
-        *("model", "input", "instructions", "tools", "tool_choice", "text", "reasoning"),
-        *("max_output_tokens", "metadata", "include", "truncation", "top_logprobs"),
+        *("model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls"),
+        *("text", "reasoning", "max_output_tokens", "metadata"),
+        *("include", "truncation", "top_logprobs"),
         *("stream_options", "max_tool_calls"),  # of padding, and of tools that are not ours to call
     )
 )
@@ -42,8 +44,11 @@ def chat_request(tree: JsonObject) -> JsonObject:
     text = _object(tree, "text", frozenset(("format", "verbosity")))
     optional = {
         "max_completion_tokens": tree.get("max_output_tokens"),
-        "tools": list(_tools(tree.get("tools"))) or None,
-        "tool_choice": _tool_choice(tree.get("tool_choice")),
+        **tool_fields(
+            _tools(tree.get("tools")),
+            _tool_choice(tree.get("tool_choice")),
+            tree.get("parallel_tool_calls"),
+        ),
         "reasoning_effort": _object(tree, "reasoning", _OF_REASONING).get("effort"),
         "response_format": _format(text.get("format")),
         "verbosity": text.get("verbosity"),
