@@ -123,6 +123,16 @@ def timed_out(provider: str) -> UpstreamFailed:
     )
 
 
+def overdue() -> UpstreamFailed:
+    """The time is over that the client gave the whole call; whose fault that is, is not said."""
+    return UpstreamFailed(
+        "The call was not answered within the time that its client gives it.",
+        code="deadline_exceeded",
+        status=504,
+        elsewhere=False,
+    )
+
+
 def said_in(body: bytes) -> Said:
     """What an error's JSON says, in any of the shapes that servers of OpenAI's protocol give it.
 

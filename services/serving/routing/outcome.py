@@ -46,6 +46,8 @@ def outcome_of(failure: UpstreamFailed) -> Outcome:
     >>> [str(outcome_of(each)) for each in (refused("a", 503, b""), errored("a", "", said), timed_out("a"))]
     ['failed', 'limited', 'timed_out']
     """
+    if failure.said.reason in _OUT_OF_CREDIT:
+        return Outcome.DENIED
     if failure.upstream_status >= 400:
         return _by_status(failure.upstream_status)
     if _RATE_LIMIT in failure.said.reason:
@@ -59,9 +61,12 @@ def is_too_long(failure: UpstreamFailed) -> bool:
 
 
 def may_repeat(failure: UpstreamFailed) -> bool:
-    """Whether the same upstream may be asked again after a failure that can pass."""
+    """Whether the same upstream may be asked again, now or when it says; OpenAI says so in a header."""
     told = failure.headers.get("x-should-retry", "").lower()
-    return told == "true" or (told != "false" and outcome_of(failure).can_pass)
+    if told in ("true", "false"):
+        return told == "true"
+    outcome = outcome_of(failure)
+    return outcome.can_pass or (outcome is Outcome.LIMITED and "retry-after" in failure.headers)
 
 
 def cost_free(failure: UpstreamFailed) -> bool:
@@ -86,6 +91,9 @@ _BY_CODE = {
     "upstream_unreachable": Outcome.UNREACHABLE,
     "upstream_malformed": Outcome.MALFORMED,
     "provider_misconfigured": Outcome.MISCONFIGURED,
+    "deadline_exceeded": Outcome.LEFT,
 }
 _RATE_LIMIT = "rate_limit"
+# Told with a status of 429, and no waiting helps.
+_OUT_OF_CREDIT = frozenset(("insufficient_quota", "billing_hard_limit_reached"))
 _TOO_LONG = frozenset(("context_length_exceeded", "request_too_large"))

@@ -51,11 +51,7 @@ class Pool:
         refused = (
             one
             for one in self.upstreams
-            if one.is_denied(now)
-            and one.paced_until <= now
-            and one.breaker.admits(now)
-            and one.slots.free
-            and one not in besides
+            if one.is_denied(now) and one.lets_in(now) and one.slots.free and one not in besides
         )
         return next(refused, None)
 

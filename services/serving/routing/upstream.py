@@ -1,16 +1,20 @@
 """One upstream, that is a provider's model asked with one key: how it is doing, and the visits of calls to it."""
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import TracebackType
+from typing import Self
 
 from services.serving.domain.failure import UpstreamFailed
+from services.serving.providers.port import Stream
 from services.serving.routing.breaker import Breaker, BreakerLimits, State
 from services.serving.routing.latency import Latency
 from services.serving.routing.outcome import Outcome, outcome_of
 from services.serving.routing.retries import RetryBudget, RetryLimits, retry_after_seconds
 from services.serving.routing.slots import Slots
 from shared.clock import Clock
-from shared.metrics import UPSTREAM_CALLS, UPSTREAM_HEDGES, UPSTREAM_RETRIES
+from shared.metrics import UPSTREAM_CALLS
 
 # An upstream that limits without a word of how long, and the longest that one is believed.
 PACE_SECONDS = 1.0
@@ -23,8 +27,8 @@ BENCH_SECONDS = 3600.0
 class RoutingLimits:
     """What holds for each upstream; `queue_seconds` is how long a call waits for one that is full."""
 
-    breaker: BreakerLimits = BreakerLimits()
-    retries: RetryLimits = RetryLimits()
+    breaker: BreakerLimits = field(default_factory=BreakerLimits)
+    retries: RetryLimits = field(default_factory=RetryLimits)
     queue_seconds: float = 1.0
 
 
@@ -83,6 +87,10 @@ class Upstream:
         """Whether its key is benched."""
         return now < self.denied_until or now < self.key.benched_until
 
+    def lets_in(self, now: float) -> bool:
+        """Whether it may be asked, if need be with a key that was refused before."""
+        return self.paced_until <= now and self.breaker.admits(now)
+
     def opens_in(self, now: float) -> float:
         """Seconds until it admits calls again, as far as that can be told."""
         until = max(self.paced_until, self.denied_until, self.key.benched_until) - now
@@ -118,7 +126,8 @@ class Upstream:
 class Visit:
     """One try of a call at an upstream, from before it is asked until its answer has ended.
 
-    It holds one of the upstream's slots; it ends exactly once, whoever says so first.
+    It holds one of the upstream's slots; it ends exactly once, whoever says so first. As a block it ends with
+    what the block raises, and goes on when it raises nothing.
     """
 
     def __init__(self, upstream: Upstream, clock: Clock, *, streaming: bool) -> None:
@@ -129,9 +138,22 @@ class Visit:
         self._began = clock.monotonic()
         self._round = upstream.breaker.enter(self._began)
         self._answering = False
-        self.ended = False
+        self._ended = False
+        self.stream: Stream | None = None
         upstream.in_flight += 1
         upstream.visits += 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self.end(error)
 
     def answers(self) -> None:
         """The first of an answer has come, or the whole of it."""
@@ -140,11 +162,17 @@ class Visit:
             self._answering = True
             self._latency.observe(now, now - self._began)
 
+    async def leave(self) -> None:
+        """Give it up: nobody wants its answer any more."""
+        if self.stream is not None:
+            await self.stream.aclose()
+        self.end(asyncio.CancelledError())
+
     def end(self, failure: BaseException | None = None) -> None:
         """It is over: answered whole, or with what ended it. Only the first word of it counts."""
-        if self.ended:
+        if self._ended:
             return
-        self.ended = True
+        self._ended = True
         upstream, now = self.upstream, self._clock.monotonic()
         upstream.in_flight -= 1
         upstream.slots.give_back()
@@ -160,16 +188,6 @@ class Visit:
             upstream.breaker.succeed(self._round, now)
         if isinstance(failure, UpstreamFailed):
             upstream.learn(failure, now, self._clock.now())
-
-
-def count_retry(upstream: Upstream) -> None:
-    """A call asks it once more."""
-    UPSTREAM_RETRIES.labels(*upstream.id.labels).inc()
-
-
-def count_hedge(upstream: Upstream) -> None:
-    """A call asks it beside another try."""
-    UPSTREAM_HEDGES.labels(*upstream.id.labels).inc()
 
 
 def new_upstream(

@@ -1,11 +1,12 @@
 """Every upstream of the process: made when a route first leads there, and anew when its provider has changed."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from services.serving.domain.failure import UpstreamFailed
 from services.serving.providers.credentials import Secret, key_references
+from services.serving.routing.latency import Latency
 from services.serving.routing.pool import Pool
 from services.serving.routing.upstream import (
     ProviderKey,
@@ -70,6 +71,8 @@ class Upstreams:
         kept = self._pools.get(place)
         if kept is not None and kept[0] is entry:
             return kept[1]
+        if kept is not None:
+            _hide(kept[1].upstreams)
         pool = Pool(route, [self._new(route, key, entry) for key in self._keys_of(route, entry)])
         self._pools[place] = (entry, pool)
         return pool
@@ -127,9 +130,7 @@ class Upstreams:
         )
         for answer, streaming in _ANSWERS.items():
             latency = upstream.latency(streaming=streaming)
-            UPSTREAM_LATENCY.labels(*labels, answer).set_function(
-                lambda latency=latency: latency.average(clock.monotonic())
-            )
+            UPSTREAM_LATENCY.labels(*labels, answer).set_function(_average_of(latency, clock))
 
     def _forget_the_gone(self) -> None:
         """Forget the upstreams that no route leads to any more."""
@@ -150,6 +151,10 @@ class Upstreams:
             whole_seconds=round(upstream.whole.average(now), 6),
             stream_seconds=round(upstream.streamed.average(now), 6),
         )
+
+
+def _average_of(latency: Latency, clock: Clock) -> Callable[[], float]:
+    return lambda: latency.average(clock.monotonic())
 
 
 def _hide(upstreams: Iterable[Upstream]) -> None:
