@@ -5,9 +5,12 @@ LeewayError
 ├── NotFound      no such thing (404)
 ├── Conflict      the thing is in another state (409)
 ├── Denied        unknown caller, or not allowed (401 when `authenticate`, else 403)
-├── Unavailable   try again later (503, or 429 with `retry_after_seconds`)
+├── Unavailable   try again later (503)
+│   └── Limited   a limit of the caller is reached for now (429)
 └── Rejected      a record that will never work: it goes to the dead-letter topic
 """
+
+from collections.abc import Mapping
 
 
 class LeewayError(Exception):
@@ -61,6 +64,21 @@ class Unavailable(LeewayError):
     ) -> None:
         super().__init__(message, code=code)
         self.retry_after_seconds = retry_after_seconds
+
+
+class Limited(Unavailable):
+    """A limit of the caller is reached for now; `headers` tell where it stands."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_seconds: float,
+        code: str = "rate_limit_exceeded",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, retry_after_seconds=retry_after_seconds, code=code)
+        self.headers = headers or {}
 
 
 class Rejected(LeewayError):

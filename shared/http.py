@@ -1,5 +1,6 @@
 """HTTP edges: who is calling, how much they may send, and the one table from errors to statuses."""
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +11,7 @@ from starlette.responses import Response
 
 from shared.bodies import room_of
 from shared.clock import Clock
-from shared.errors import Conflict, Denied, Invalid, LeewayError, NotFound, Unavailable
+from shared.errors import Conflict, Denied, Invalid, LeewayError, Limited, NotFound, Unavailable
 from shared.live import Caller, LiveView
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -112,7 +113,9 @@ def error_response(error: LeewayError, headers: Mapping[str, str] | None = None)
     status, kind = _status(error)
     extra = dict(headers or {})
     if isinstance(error, Unavailable) and error.retry_after_seconds is not None:
-        extra["retry-after"] = str(max(1, round(error.retry_after_seconds)))
+        extra |= _patience(error.retry_after_seconds)
+    if isinstance(error, Limited):
+        extra |= error.headers
     if isinstance(error, Denied) and error.authenticate:
         extra["www-authenticate"] = "Bearer"
     body: dict[str, Any] = {
@@ -124,6 +127,12 @@ def error_response(error: LeewayError, headers: Mapping[str, str] | None = None)
     if isinstance(error, Invalid) and error.faults:
         body["faults"] = list(error.faults)
     return JSONResponse({"error": body}, status_code=status, headers=extra)
+
+
+def _patience(seconds: float) -> dict[str, str]:
+    """`retry-after` in whole seconds, upwards: who waits for it is let in; and the same to the millisecond."""
+    milliseconds = max(1, math.ceil(seconds * 1000))
+    return {"retry-after": str(math.ceil(milliseconds / 1000)), "retry-after-ms": str(milliseconds)}
 
 
 def _status(error: LeewayError) -> tuple[int, str]:
@@ -139,7 +148,8 @@ def _status(error: LeewayError) -> tuple[int, str]:
                 (401, "authentication_error") if error.authenticate else (403, "permission_error")
             )
         case Unavailable():
-            return 503, "service_unavailable_error"
+            limited = isinstance(error, Limited)
+            return (429, "rate_limit_error") if limited else (503, "service_unavailable_error")
         case _:
             return 500, "server_error"
 

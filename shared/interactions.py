@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
+
+from google.protobuf.message import EncodeError
 
 from leeway_pb.v1.interaction_pb2 import Attempt, InteractionCompleted
 
@@ -15,8 +18,10 @@ from shared.content import (
     kept_text,
     kept_usage,
 )
+from shared.errors import Unavailable
 from shared.live import Caller
 from shared.log.record import Fact
+from shared.prices.exact import decimal_text
 from shared.topics import INTERACTION_COMPLETED
 
 SUSPECT_PAST = timedelta(days=35)
@@ -25,7 +30,7 @@ SUSPECT_FUTURE = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class AttemptMade:
-    """One try at one upstream."""
+    """One try at one upstream: `key` is a fingerprint of the provider's key, `cost_usd` None when not known."""
 
     provider: str
     model: str
@@ -34,6 +39,9 @@ class AttemptMade:
     status: str
     http_status: int = 0
     error_type: str = ""
+    cost_usd: Decimal | None = None
+    key: str = ""
+    hedged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,8 @@ class Interaction:
     content: Content = Content()
     context: Context = Context()
     attempts: Sequence[AttemptMade] = ()
+    cache: str = ""  # exact, semantic: answered from there
+    cache_saved_usd: Decimal | None = None
 
 
 def time_suspect(at: datetime, now: datetime) -> bool:
@@ -117,6 +127,7 @@ def interaction_fact(item: Interaction, caller: Caller, policy: str, now: dateti
     """The fact of an interaction: tenant, project and key from the caller, the rest by the tenant's policy.
 
     `shared/content.py` says what each policy keeps; models, providers and statuses are always kept.
+    Raises `Unavailable` when the process has no memory for it.
     """
     message = InteractionCompleted(
         interaction_id=item.interaction_id,
@@ -141,6 +152,8 @@ def interaction_fact(item: Interaction, caller: Caller, policy: str, now: dateti
         decision_score=item.decision_score,
         content_policy=policy,
         time_suspect=time_suspect(item.started_at, now),
+        cache=item.cache,
+        cache_saved_usd=_told(item.cache_saved_usd),
     )
     if item.first_token_at is not None:
         message.first_token_at_us = micros(item.first_token_at)
@@ -152,8 +165,15 @@ def interaction_fact(item: Interaction, caller: Caller, policy: str, now: dateti
         topic=INTERACTION_COMPLETED,
         key=caller.tenant,
         event_id=item.interaction_id,
-        value=message.SerializeToString(),
+        value=_serialized(message),
     )
+
+
+def _serialized(message: InteractionCompleted) -> bytes:
+    try:
+        return message.SerializeToString()
+    except EncodeError as fault:  # of a message whose every field was checked: no memory is left
+        raise Unavailable("There is no memory left to record the interaction.") from fault
 
 
 def _put_usage(message: InteractionCompleted, usage: Usage, policy: str) -> None:
@@ -197,4 +217,11 @@ def _attempt(attempt: AttemptMade) -> Attempt:
         status=attempt.status,
         http_status=attempt.http_status,
         error_type=attempt.error_type,
+        cost_usd=_told(attempt.cost_usd),
+        key=attempt.key,
+        hedged=attempt.hedged,
     )
+
+
+def _told(amount: Decimal | None) -> str:
+    return "" if amount is None else decimal_text(amount)

@@ -16,6 +16,7 @@ from leeway_pb.v1.registry_pb2 import RegistryChanged
 from shared.content import NONE, POLICIES
 from shared.errors import Denied, Invalid
 from shared.metrics import LIVE_REFUSED
+from shared.policy import NO_POLICY, Policy, policy_of
 
 log = structlog.get_logger()
 
@@ -36,6 +37,7 @@ class Key:
     secret_hash: str
     expires_at: datetime | None = None
     revoked: bool = False
+    policy: Policy = NO_POLICY
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,18 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way to answer a public model name: the provider and the model name that it knows."""
+    """One way to answer a public model name: the provider and the model name that it knows.
+
+    Only calls of `tenants` (empty: of all) that carry every one of the `tags` (`name=value`) may go there;
+    `max_input_tokens` is what it can read, where that is known.
+    """
 
     provider: str
     model: str
     weight: int = 1
+    tenants: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    max_input_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,7 @@ class Model:
     name: str
     routes: tuple[Route, ...]
     fallbacks: tuple[str, ...] = ()
+    policy: Policy = NO_POLICY
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +83,7 @@ class Provider:
     """An upstream. `api_key` is a `${ENV}` reference or empty: never the secret itself."""
 
     name: str
-    kind: str  # openai | anthropic | demo
+    kind: str
     base_url: str = ""
     api_key: str = ""
     options: Mapping[str, object] = field(default_factory=dict)
@@ -90,6 +100,8 @@ class LiveView:
         self.models: dict[str, Model] = {}
         self.providers: dict[str, Provider] = {}
         self.content_policies: dict[str, str] = {}
+        self.tenant_policies: dict[str, Policy] = {}
+        self.project_policies: dict[str, Policy] = {}  # by tenant/project
         self.environments: dict[str, frozenset[str]] = {}  # by tenant
         self.revision = 0
 
@@ -147,14 +159,21 @@ class LiveView:
                     provider = None if body is None else _provider(entity_id, body)
                     _put(self.providers, entity_id, provider)
                 case "tenant":
-                    policy = None if body is None else str(body.get("content", NONE))
-                    _put(self.content_policies, entity_id, policy)
+                    self._fold_tenant(entity_id, body)
+                case "project":
+                    _put(self.project_policies, entity_id, None if body is None else _policy(body))
                 case "environment":
                     self._fold_environment(entity_id, there=body is not None)
                 case _:
-                    pass  # projects live inside keys here
+                    pass  # of a newer registry
         except (KeyError, TypeError, ValueError) as fault:
             raise _unreadable(entity, entity_id, fault) from fault
+
+    def _fold_tenant(self, tenant: str, body: Body | None) -> None:
+        policy = None if body is None else _policy(body)
+        content = None if body is None else str(body.get("content", NONE))
+        _put(self.tenant_policies, tenant, policy)
+        _put(self.content_policies, tenant, content)
 
     def _fold_environment(self, entity_id: str, *, there: bool) -> None:
         tenant, _, name = entity_id.partition("/")
@@ -171,6 +190,16 @@ class LiveView:
         """How the tenant's texts are stored. Of a tenant that is not known (yet), none is."""
         policy = self.content_policies.get(tenant, NONE)
         return policy if policy in POLICIES else NONE
+
+    def policies(self, caller: Caller, model: str) -> tuple[Policy, Policy, Policy, Policy]:
+        """What holds for a call: the policies of its tenant, its project, its key and its public model."""
+        key, public = self.keys.get(caller.key_id), self.models.get(model)
+        return (
+            self.tenant_policies.get(caller.tenant, NO_POLICY),
+            self.project_policies.get(f"{caller.tenant}/{caller.project}", NO_POLICY),
+            NO_POLICY if key is None else key.policy,
+            NO_POLICY if public is None else public.policy,
+        )
 
     def misplaced(self, caller: Caller, environment: str) -> str:
         """Why a caller may not file under an environment that it names; empty when it may.
@@ -252,7 +281,12 @@ def _key(key_id: str, body: Body) -> Key:
         secret_hash=str(body["secret_hash"]),
         expires_at=_moment(body.get("expires_at")),
         revoked=bool(body.get("revoked", False)),
+        policy=_policy(body),
     )
+
+
+def _policy(body: Body) -> Policy:
+    return policy_of(_object(body.get("policy", {})))
 
 
 def _model(name: str, body: Body) -> Model:
@@ -260,6 +294,7 @@ def _model(name: str, body: Body) -> Model:
         name=name,
         routes=tuple(_route(_object(each)) for each in _list(body["routes"])),
         fallbacks=tuple(map(str, _list(body.get("fallbacks", [])))),
+        policy=_policy(body),
     )
 
 
@@ -267,7 +302,17 @@ def _route(body: Body) -> Route:
     weight = body.get("weight", 1)
     if not isinstance(weight, int):
         raise TypeError(f"expected a whole number as weight, got {type(weight).__name__}")
-    return Route(str(body["provider"]), str(body["model"]), weight)
+    readable = body.get("max_input_tokens")
+    if not isinstance(readable, int | None):
+        raise TypeError("expected a whole number as max_input_tokens")
+    return Route(
+        provider=str(body["provider"]),
+        model=str(body["model"]),
+        weight=weight,
+        tenants=tuple(map(str, _list(body.get("tenants", [])))),
+        tags=tuple(map(str, _list(body.get("tags", [])))),
+        max_input_tokens=readable,
+    )
 
 
 def _provider(name: str, body: Body) -> Provider:

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 from shared.arrival import Arrival, ArrivalConfig
 from shared.bodies import Bodies, Housed
 from shared.clock import SystemClock
-from shared.errors import Invalid, LeewayError
+from shared.errors import Invalid, LeewayError, Unavailable
 from shared.http import error_response, on_client_left, on_leeway_error
 from shared.measured import Measured
 from shared.telemetry.tracing import Tracing
@@ -60,6 +60,7 @@ def http_app(
             ClientDisconnect: on_client_left,
             LeewayError: on_leeway_error,
             HTTPException: _on_http_exception,
+            MemoryError: _on_no_memory,
             500: _on_crash,
         },
     )
@@ -104,6 +105,12 @@ async def _on_http_exception(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code, message = _REFUSALS.get(error.status_code, ("http_error", error.detail))
     return error_response(Invalid(message, code=code, status=error.status_code), error.headers)
+
+
+async def _on_no_memory(_: Request, __: Exception) -> Response:
+    return error_response(
+        Unavailable("The process has no memory left for this.", retry_after_seconds=2.0)
+    )
 
 
 async def _on_crash(_: Request, __: Exception) -> Response:

@@ -96,14 +96,14 @@ class Api:
         """POST tenants: for operators."""
         caller = self._operator(request)
         body = await body_of(request, TenantBody)
-        tenant = Tenant(body.tenant, body.name or body.tenant, body.content)
+        tenant = Tenant(body.tenant, body.name or body.tenant, body.content, body.policy)
         return _created(await self._registry.add_tenant(tenant, _actor(caller)))
 
     async def add_project(self, request: Request) -> Response:
         """POST projects."""
         caller = self._admin(request)
         body = await body_of(request, ProjectBody)
-        project = Project(_tenant(caller, body.tenant), body.project)
+        project = Project(_tenant(caller, body.tenant), body.project, body.policy)
         return _created(await self._registry.add(project, _actor(caller)))
 
     async def add_environment(self, request: Request) -> Response:

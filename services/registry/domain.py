@@ -23,6 +23,7 @@ class Tenant:
     tenant: str
     name: str
     content: str = "full"
+    policy: Mapping[str, object] = field(default_factory=dict)  # see shared/policy.py
 
     @property
     def entity_id(self) -> str:
@@ -36,6 +37,7 @@ class Project:
     entity: ClassVar[str] = "project"
     tenant: str
     project: str
+    policy: Mapping[str, object] = field(default_factory=dict)  # see shared/policy.py
 
     @property
     def entity_id(self) -> str:
@@ -70,6 +72,7 @@ class Key:
     secret_hash: str
     expires_at: datetime | None = None
     revoked: bool = False
+    policy: Mapping[str, object] = field(default_factory=dict)  # see shared/policy.py
 
     @property
     def entity_id(self) -> str:
@@ -105,11 +108,18 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way to answer a public model name."""
+    """One way to answer a public model name.
+
+    Only calls of `tenants` (empty: of all) that carry every one of the `tags` (`name=value`) may go there;
+    `max_input_tokens` is what it can read, where that is known.
+    """
 
     provider: str
     model: str
     weight: int = 1
+    tenants: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    max_input_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +131,7 @@ class Model:
     name: str
     routes: tuple[Route, ...]
     fallbacks: tuple[str, ...] = ()
+    policy: Mapping[str, object] = field(default_factory=dict)  # see shared/policy.py
 
     @property
     def entity_id(self) -> str:

@@ -20,6 +20,7 @@ from services.registry.store import Ledger, Page, Store
 from shared.clock import Clock
 from shared.config import KeyConfig
 from shared.errors import Conflict, Invalid, NotFound
+from shared.policy import policy_of
 from shared.tokens import new_token
 
 E = TypeVar("E", Tenant, Project, Environment, Key)
@@ -154,4 +155,5 @@ def _wish_of(key: Key) -> KeyConfig:
         project=key.project,
         environment=key.environment,
         expires_at=key.expires_at,
+        policy=policy_of(dict(key.policy)),
     )

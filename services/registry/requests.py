@@ -1,7 +1,7 @@
 """What may be asked of the registry over HTTP: bodies and queries, checked as a whole."""
 
 from datetime import UTC, timedelta
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
@@ -10,12 +10,22 @@ from shared.config import KeyConfig
 from shared.config.kinds import ID_PATTERN, NAME_PATTERN
 from shared.errors import Invalid
 from shared.http import json_object, read_body
+from shared.policy import policy_body, policy_of
 
 MAX_BODY_BYTES = 64 * 1024
+
+
+def _checked_policy(body: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return dict(policy_body(policy_of(body)))
+    except Invalid as fault:
+        raise ValueError(f"{fault.message} (at {fault.param})") from fault
+
 
 Id = Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
 Scope = Literal["serve", "ingest", "feedback", "read", "admin"]
+PolicyBody = Annotated[dict[str, Any], AfterValidator(_checked_policy)]
 Moment = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
 
 
@@ -37,6 +47,7 @@ class TenantBody(_Strict):
     tenant: Id
     name: str = Field(default="", max_length=256)
     content: Literal["full", "redacted", "hash", "none"] = "full"
+    policy: PolicyBody = Field(default_factory=dict)
 
 
 class ProjectBody(_Strict):
@@ -44,6 +55,7 @@ class ProjectBody(_Strict):
 
     tenant: Id | None = None
     project: Id
+    policy: PolicyBody = Field(default_factory=dict)
 
 
 class EnvironmentBody(_Strict):
@@ -62,6 +74,7 @@ class KeyBody(_Strict):
     project: Id = "default"
     environment: Id = "production"
     expires_at: Moment | None = None
+    policy: PolicyBody = Field(default_factory=dict)
 
     def wish(self) -> KeyConfig:
         """The key as the registry is asked for it."""
@@ -71,6 +84,7 @@ class KeyBody(_Strict):
             project=self.project,
             environment=self.environment,
             expires_at=self.expires_at,
+            policy=policy_of(self.policy),
         )
 
 

@@ -1,7 +1,7 @@
 """Seeding: the control plane becomes what leeway.yaml wants; what people made by the API stays."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -20,9 +20,10 @@ from services.registry.domain import (
     differences,
 )
 from services.registry.store import Ledger, Store
-from shared.config import Config, KeyConfig
+from shared.config import Config, KeyConfig, RouteConfig
 from shared.ids import new_id
 from shared.live import hash_secret, split_key
+from shared.policy import NO_POLICY, policy_body
 from shared.secrets_folder import OPERATORS
 from shared.tokens import new_token, token_prefix
 
@@ -100,8 +101,12 @@ async def _seed_operators(
 def wanted_entities(config: Config) -> Iterator[Entity]:
     """All that the file wants but keys, in the order in which they refer to each other."""
     for tenant in config.tenants:
-        yield Tenant(tenant.tenant, tenant.name or tenant.tenant, tenant.content)
-        yield from (Project(tenant.tenant, name) for name in tenant.projects)
+        yield Tenant(
+            tenant.tenant, tenant.name or tenant.tenant, tenant.content, policy_body(tenant.policy)
+        )
+        for name in tenant.projects:
+            policy = tenant.project_policies.get(name, NO_POLICY)
+            yield Project(tenant.tenant, name, policy_body(policy))
         yield from (Environment(tenant.tenant, name) for name in tenant.environments)
     for provider in config.providers:
         yield Provider(
@@ -112,8 +117,12 @@ def wanted_entities(config: Config) -> Iterator[Entity]:
             dict(provider.options),
         )
     for model in config.models:
-        routes = tuple(Route(one.provider, one.model, one.weight) for one in model.routes)
-        yield Model(model.name, routes, model.fallbacks)
+        routes = tuple(_route(one) for one in model.routes)
+        yield Model(model.name, routes, model.fallbacks, policy_body(model.policy))
+
+
+def _route(wanted: RouteConfig) -> Route:
+    return Route(**{each.name: getattr(wanted, each.name) for each in fields(RouteConfig)})
 
 
 def wanted_keys(config: Config, kept: Sequence[Kept], pepper: bytes) -> list[WantedKey]:
@@ -148,6 +157,7 @@ def key_of(tenant: str, wish: KeyConfig, token: str, pepper: bytes) -> Key:
         prefix=token_prefix(wish.environment, key_id),
         secret_hash=hash_secret(pepper, secret),
         expires_at=wish.expires_at,
+        policy=policy_body(wish.policy),
     )
 
 
@@ -158,4 +168,5 @@ def _as_wished(key: Key, wish: KeyConfig) -> Key:
         environment=wish.environment,
         scopes=wish.scopes,
         expires_at=wish.expires_at,
+        policy=policy_body(wish.policy),
     )

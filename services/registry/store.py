@@ -232,9 +232,14 @@ def _entity(of: type[Entity], row: RowMapping) -> Entity:
         return _key(row)
     values = {field.name: row[field.name] for field in fields(of)}
     if of is Model:
-        values["routes"] = tuple(Route(**route) for route in row["routes"])
+        values["routes"] = tuple(_route(route) for route in row["routes"])
         values["fallbacks"] = tuple(row["fallbacks"])
     return of(**values)
+
+
+def _route(body: Mapping[str, Any]) -> Route:
+    lists = {name: tuple(body.get(name, ())) for name in ("tenants", "tags")}
+    return Route(**{**body, **lists})
 
 
 def _key(row: RowMapping) -> Key:

@@ -62,8 +62,14 @@ TENANTS = _entity_table(
     Column("tenant", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("content", Text, nullable=False),
+    Column("policy", JSON, nullable=False, server_default="{}"),
 )
-PROJECTS = _entity_table("projects", Column("project", Text, nullable=False), tenant=True)
+PROJECTS = _entity_table(
+    "projects",
+    Column("project", Text, nullable=False),
+    Column("policy", JSON, nullable=False, server_default="{}"),
+    tenant=True,
+)
 ENVIRONMENTS = _entity_table(
     "environments", Column("environment", Text, nullable=False), tenant=True
 )
@@ -78,6 +84,7 @@ KEYS = _entity_table(
     Column("secret_hash", Text, nullable=False),
     Column("expires_at", Instant),
     Column("revoked", Boolean, nullable=False),
+    Column("policy", JSON, nullable=False, server_default="{}"),
     tenant=True,
 )
 Index("keys_by_tenant_and_name", KEYS.c.tenant, KEYS.c.name)
@@ -94,6 +101,7 @@ MODELS = _entity_table(
     Column("name", Text, nullable=False),
     Column("routes", JSON, nullable=False),
     Column("fallbacks", JSON, nullable=False),
+    Column("policy", JSON, nullable=False, server_default="{}"),
 )
 CHANGES = Table(
     "changes",

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+from shared.policy import NO_POLICY, Policy
+
 
 @dataclass(frozen=True, slots=True)
 class ProviderConfig:
@@ -23,11 +25,18 @@ class ProviderConfig:
 
 @dataclass(frozen=True, slots=True)
 class RouteConfig:
-    """One way to answer a public model name."""
+    """One way to answer a public model name.
+
+    Only calls of `tenants` (empty: of all) that carry every one of the `tags` (`name=value`) may go there;
+    `max_input_tokens` is what it can read, where that is known.
+    """
 
     provider: str
     model: str
     weight: int = 1
+    tenants: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    max_input_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,7 @@ class ModelConfig:
     name: str
     routes: tuple[RouteConfig, ...]
     fallbacks: tuple[str, ...] = ()
+    policy: Policy = NO_POLICY
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,7 @@ class KeyConfig:
     environment: str = "production"
     secret: str = ""
     expires_at: datetime | None = None
+    policy: Policy = NO_POLICY
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,8 @@ class TenantConfig:
     environments: tuple[str, ...] = ("production",)
     keys: tuple[KeyConfig, ...] = ()
     sql_password: str = ""
+    policy: Policy = NO_POLICY
+    project_policies: Mapping[str, Policy] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,11 @@ class Section:
         given = {key: self.find(key) for key in self._values if key not in besides}
         return {key: self._plain(key, value) for key, value in given.items() if value is not None}
 
+    def plain(self, key: str) -> object:
+        """What a key holds, as JSON could hold it; secrets by their name stay references."""
+        value = self.find(key)
+        return None if value is None else self._plain(key, value)
+
     def demand(self, key: str, expected: str) -> None:
         """Note a key that is absent, unless the section itself is no mapping, which is noted already."""
         if self.find(key) is None and self.value is not None and self.value.type == "map":

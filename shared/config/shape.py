@@ -6,7 +6,8 @@ from decimal import Decimal
 from shared.config import Config, ModelConfig, PriceConfig, RouteConfig
 from shared.config.alerts import channel_of, rule_of
 from shared.config.document import Value
-from shared.config.kinds import DECIMAL, FLAG, LINE, NAME, NETWORK, choice, whole
+from shared.config.kinds import DECIMAL, FLAG, ID, LINE, NAME, NETWORK, choice, matching, whole
+from shared.config.policies import OF_MODELS, policy_in
 from shared.config.providers import DEMO, DEMO_PROVIDER, provider_of
 from shared.config.reading import Reading
 from shared.config.section import Section
@@ -17,6 +18,8 @@ from shared.prices.exact import decimal_places
 DEMO_MODEL = ModelConfig(name=DEMO, routes=(RouteConfig(provider=DEMO, model=DEMO),))
 
 _WEIGHT = whole(1, 1_000_000)
+_TOKENS = whole(1, 1_000_000_000)
+_TAG = matching(r"[^\s=,]{1,64}=[^,]{0,512}", "a tag like region=eu")
 _TOKEN_CLASS = choice(*CLASSES)
 # Seconds have six decimals of their own, and a cost is stored with eighteen.
 _SECONDS_DECIMALS = 6
@@ -73,15 +76,20 @@ def _model(section: Section) -> ModelConfig:
         name=section.name("name", NAME, defines="model"),
         routes=routes,
         fallbacks=section.many("fallbacks", NAME),
+        policy=policy_in(section, OF_MODELS),
     )
 
 
 def _route(section: Section) -> RouteConfig:
     section.refer("provider", "provider")
+    section.refer("tenants", "tenant")
     return RouteConfig(
         provider=section.required("provider", NAME, ""),
         model=section.required("model", LINE, ""),
         weight=section.optional("weight", _WEIGHT, 1),
+        tenants=section.many("tenants", ID),
+        tags=section.many("tags", _TAG),
+        max_input_tokens=section.optional("max_input_tokens", _TOKENS, None),
     )
 
 

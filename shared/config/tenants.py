@@ -1,8 +1,12 @@
 """Tenants in leeway.yaml: whom this installation serves, and with which keys."""
 
+from collections.abc import Mapping
+
 from shared.config import KeyConfig, TenantConfig
 from shared.config.kinds import ID, LINE, MOMENT, NAME, choice
+from shared.config.policies import OF_CALLERS, policy_in
 from shared.config.section import Section
+from shared.policy import NO_POLICY, Policy
 from shared.secrets_folder import OPERATORS
 from shared.tokens import is_token
 
@@ -23,7 +27,8 @@ def tenant_of(section: Section) -> TenantConfig:
     tenant = section.name("tenant", ID, defines="tenant")
     if tenant == OPERATORS:
         section.fault("tenant", f"the tenant '{OPERATORS}' is the operators' own.")
-    projects = section.many("projects", ID) or ("default",)
+    policies = _projects(section) or {"default": NO_POLICY}
+    projects = tuple(policies)
     environments = section.many("environments", ID) or ("production",)
     keys = section.sections("keys")
     return TenantConfig(
@@ -34,7 +39,23 @@ def tenant_of(section: Section) -> TenantConfig:
         environments=environments,
         keys=tuple(_key(key, tenant, projects, environments) for key in keys),
         sql_password=section.secret("sql_password"),
+        policy=policy_in(section, OF_CALLERS),
+        project_policies={name: of for name, of in policies.items() if of != NO_POLICY},
     )
+
+
+def _projects(section: Section) -> Mapping[str, Policy]:
+    """The projects: names, or mappings of a name and its policy."""
+    value = section.find("projects")
+    if value is None or not any(item.type == "map" for item in value.items()):
+        return dict.fromkeys(section.many("projects", ID), NO_POLICY)
+    policies: dict[str, Policy] = {}
+    for project in section.sections("projects"):
+        name = project.required("project", ID, "")
+        if name in policies:
+            project.fault("project", f"'{name}' is listed twice.")
+        policies[name] = policy_in(project, OF_CALLERS)
+    return policies
 
 
 def _key(
@@ -48,6 +69,7 @@ def _key(
         environment=section.optional("environment", choice(*environments), environments[0]),
         secret=_whole_key(section),
         expires_at=section.optional("expires_at", MOMENT, None),
+        policy=policy_in(section, OF_CALLERS),
     )
 
 

@@ -155,6 +155,7 @@ async def test_an_operator_sees_every_tenants_keys_by_prefix_and_never_a_hash(
                 "prefix": token[: len("lk_production_12345678")],
                 "expires_at": None,
                 "revoked": False,
+                "policy": {},
                 "origin": "file",
                 "created_at": "2026-01-01T00:00:00+00:00",
                 "changed_at": "2026-01-01T00:00:00+00:00",

@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Attempt(_message.Message):
-    __slots__ = ("provider", "model", "started_at_us", "ended_at_us", "status", "http_status", "error_type")
+    __slots__ = ("provider", "model", "started_at_us", "ended_at_us", "status", "http_status", "error_type", "cost_usd", "key", "hedged")
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_US_FIELD_NUMBER: _ClassVar[int]
@@ -15,6 +15,9 @@ class Attempt(_message.Message):
     STATUS_FIELD_NUMBER: _ClassVar[int]
     HTTP_STATUS_FIELD_NUMBER: _ClassVar[int]
     ERROR_TYPE_FIELD_NUMBER: _ClassVar[int]
+    COST_USD_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    HEDGED_FIELD_NUMBER: _ClassVar[int]
     provider: str
     model: str
     started_at_us: int
@@ -22,10 +25,13 @@ class Attempt(_message.Message):
     status: str
     http_status: int
     error_type: str
-    def __init__(self, provider: _Optional[str] = ..., model: _Optional[str] = ..., started_at_us: _Optional[int] = ..., ended_at_us: _Optional[int] = ..., status: _Optional[str] = ..., http_status: _Optional[int] = ..., error_type: _Optional[str] = ...) -> None: ...
+    cost_usd: str
+    key: str
+    hedged: bool
+    def __init__(self, provider: _Optional[str] = ..., model: _Optional[str] = ..., started_at_us: _Optional[int] = ..., ended_at_us: _Optional[int] = ..., status: _Optional[str] = ..., http_status: _Optional[int] = ..., error_type: _Optional[str] = ..., cost_usd: _Optional[str] = ..., key: _Optional[str] = ..., hedged: _Optional[bool] = ...) -> None: ...
 
 class InteractionCompleted(_message.Message):
-    __slots__ = ("interaction_id", "tenant", "project", "environment", "key_id", "kind", "source", "status", "error_type", "error_message", "http_status", "provider", "request_model", "response_model", "streaming", "started_at_us", "ended_at_us", "first_token_at_us", "finish_reasons", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "usage_json", "usage_dialect", "service_tier", "session_id", "user_id", "trace_id", "span_id", "parent_span_id", "prompt_name", "prompt_version", "tags", "content_policy", "input_messages", "output_messages", "input_text", "output_text", "request_options", "embedding", "decision", "decision_score", "features", "attempts", "time_suspect", "_producer", "_epoch", "_seq", "_partition", "_offset", "_accepted_at_us")
+    __slots__ = ("interaction_id", "tenant", "project", "environment", "key_id", "kind", "source", "status", "error_type", "error_message", "http_status", "provider", "request_model", "response_model", "streaming", "started_at_us", "ended_at_us", "first_token_at_us", "finish_reasons", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "usage_json", "usage_dialect", "service_tier", "session_id", "user_id", "trace_id", "span_id", "parent_span_id", "prompt_name", "prompt_version", "tags", "content_policy", "input_messages", "output_messages", "input_text", "output_text", "request_options", "embedding", "decision", "decision_score", "features", "attempts", "time_suspect", "cache", "cache_saved_usd", "_producer", "_epoch", "_seq", "_partition", "_offset", "_accepted_at_us")
     class TagsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -80,6 +86,8 @@ class InteractionCompleted(_message.Message):
     FEATURES_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     TIME_SUSPECT_FIELD_NUMBER: _ClassVar[int]
+    CACHE_FIELD_NUMBER: _ClassVar[int]
+    CACHE_SAVED_USD_FIELD_NUMBER: _ClassVar[int]
     _PRODUCER_FIELD_NUMBER: _ClassVar[int]
     _EPOCH_FIELD_NUMBER: _ClassVar[int]
     _SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -133,10 +141,12 @@ class InteractionCompleted(_message.Message):
     features: str
     attempts: _containers.RepeatedCompositeFieldContainer[Attempt]
     time_suspect: bool
+    cache: str
+    cache_saved_usd: str
     _producer: str
     _epoch: str
     _seq: int
     _partition: int
     _offset: int
     _accepted_at_us: int
-    def __init__(self, interaction_id: _Optional[str] = ..., tenant: _Optional[str] = ..., project: _Optional[str] = ..., environment: _Optional[str] = ..., key_id: _Optional[str] = ..., kind: _Optional[str] = ..., source: _Optional[str] = ..., status: _Optional[str] = ..., error_type: _Optional[str] = ..., error_message: _Optional[str] = ..., http_status: _Optional[int] = ..., provider: _Optional[str] = ..., request_model: _Optional[str] = ..., response_model: _Optional[str] = ..., streaming: _Optional[bool] = ..., started_at_us: _Optional[int] = ..., ended_at_us: _Optional[int] = ..., first_token_at_us: _Optional[int] = ..., finish_reasons: _Optional[_Iterable[str]] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cache_read_tokens: _Optional[int] = ..., cache_write_tokens: _Optional[int] = ..., reasoning_tokens: _Optional[int] = ..., usage_json: _Optional[str] = ..., usage_dialect: _Optional[str] = ..., service_tier: _Optional[str] = ..., session_id: _Optional[str] = ..., user_id: _Optional[str] = ..., trace_id: _Optional[str] = ..., span_id: _Optional[str] = ..., parent_span_id: _Optional[str] = ..., prompt_name: _Optional[str] = ..., prompt_version: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., content_policy: _Optional[str] = ..., input_messages: _Optional[str] = ..., output_messages: _Optional[str] = ..., input_text: _Optional[str] = ..., output_text: _Optional[str] = ..., request_options: _Optional[str] = ..., embedding: _Optional[_Iterable[float]] = ..., decision: _Optional[str] = ..., decision_score: _Optional[float] = ..., features: _Optional[str] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., time_suspect: _Optional[bool] = ..., _producer: _Optional[str] = ..., _epoch: _Optional[str] = ..., _seq: _Optional[int] = ..., _partition: _Optional[int] = ..., _offset: _Optional[int] = ..., _accepted_at_us: _Optional[int] = ...) -> None: ...
+    def __init__(self, interaction_id: _Optional[str] = ..., tenant: _Optional[str] = ..., project: _Optional[str] = ..., environment: _Optional[str] = ..., key_id: _Optional[str] = ..., kind: _Optional[str] = ..., source: _Optional[str] = ..., status: _Optional[str] = ..., error_type: _Optional[str] = ..., error_message: _Optional[str] = ..., http_status: _Optional[int] = ..., provider: _Optional[str] = ..., request_model: _Optional[str] = ..., response_model: _Optional[str] = ..., streaming: _Optional[bool] = ..., started_at_us: _Optional[int] = ..., ended_at_us: _Optional[int] = ..., first_token_at_us: _Optional[int] = ..., finish_reasons: _Optional[_Iterable[str]] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cache_read_tokens: _Optional[int] = ..., cache_write_tokens: _Optional[int] = ..., reasoning_tokens: _Optional[int] = ..., usage_json: _Optional[str] = ..., usage_dialect: _Optional[str] = ..., service_tier: _Optional[str] = ..., session_id: _Optional[str] = ..., user_id: _Optional[str] = ..., trace_id: _Optional[str] = ..., span_id: _Optional[str] = ..., parent_span_id: _Optional[str] = ..., prompt_name: _Optional[str] = ..., prompt_version: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., content_policy: _Optional[str] = ..., input_messages: _Optional[str] = ..., output_messages: _Optional[str] = ..., input_text: _Optional[str] = ..., output_text: _Optional[str] = ..., request_options: _Optional[str] = ..., embedding: _Optional[_Iterable[float]] = ..., decision: _Optional[str] = ..., decision_score: _Optional[float] = ..., features: _Optional[str] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., time_suspect: _Optional[bool] = ..., cache: _Optional[str] = ..., cache_saved_usd: _Optional[str] = ..., _producer: _Optional[str] = ..., _epoch: _Optional[str] = ..., _seq: _Optional[int] = ..., _partition: _Optional[int] = ..., _offset: _Optional[int] = ..., _accepted_at_us: _Optional[int] = ...) -> None: ...
