@@ -43,6 +43,10 @@ class Client:
         """Send the last part of the body."""
         await self._out({"type": "http.response.body", "body": body})
 
+    async def break_off(self, body: bytes) -> None:
+        """Send the last part of a body that is not whole, and never will be."""
+        await self.finish(body)
+
     async def _out(self, message: dict[str, object]) -> None:
         try:
             async with asyncio.timeout(self._idle_seconds):

@@ -18,7 +18,8 @@ local function keep(name, fill, rate)
 end
 """
 
-# KEYS: meters, places, holders. ARGV: how many meters, the holder, (amount, per minute) of each meter, the limit of each place.
+# KEYS: meters, places, holders. ARGV: how many meters, the holder, (amount, per minute) of each meter, the limit of each place, the lease.
+# A server that came back empty knows no holder before its next beat: who takes a place lives.
 TAKE = (
     _METER
     + """
@@ -47,6 +48,9 @@ if admitted == 1 then
   for i = 1, meters do
     fills[i] = fills[i] + ARGV[1 + 2 * i] * 60000000
     keep(KEYS[i], fills[i], tonumber(ARGV[2 + 2 * i]))
+  end
+  if places > 0 and not redis.call('ZSCORE', holders, ARGV[2]) then
+    redis.call('ZADD', holders, string.format('%.0f', now + ARGV[#ARGV]), ARGV[2])
   end
   for i = 1, places do
     busy[i] = busy[i] + 1

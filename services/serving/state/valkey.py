@@ -73,7 +73,7 @@ class ValkeyState:
         told: list[int | str] = [len(draws), self._holder]
         for draw in draws:
             told += (draw.amount, draw.per_minute)
-        told += [place.limit for place in places]
+        told += [*(place.limit for place in places), self._lease_us]
         admitted, fills, busy = await self.server.asked(self._take, [*keys, _HOLDERS], told)
         return Taken(bool(admitted), [int(fill) for fill in fills], busy)
 
