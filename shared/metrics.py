@@ -130,3 +130,21 @@ IDEMPOTENT = Counter(
     "Calls with an Idempotency-Key, by what became of them: asked, replayed, refused, unkept.",
     ["outcome"],
 )
+CACHE_LOOKS = Counter(
+    "leeway_serving_cache_looks",
+    "Calls for which kept answers were looked through, by what came of it: exact, semantic, miss, bypass, away.",
+    ["outcome"],
+)
+CACHE_KEPT = Counter("leeway_serving_cache_kept", "Answers that were kept.")
+CACHE_SAVED_USD = Counter(
+    "leeway_serving_cache_saved_usd", "What answers that were given again had cost, USD."
+)
+CACHE_BYTES = Gauge("leeway_serving_cache_bytes", "Kept answers in this worker's memory, bytes.")
+CACHE_ENTRIES = Gauge("leeway_serving_cache_entries", "Kept answers in this worker's memory.")
+CACHE_EVICTIONS = Counter(
+    "leeway_serving_cache_evictions", "Answers that left this worker's memory for want of room."
+)
+PROMPTS_REFUSED = Gauge(
+    "leeway_serving_prompts_refused",
+    "Files of prompts that cannot be read; what they said before holds on.",
+)
