@@ -1,39 +1,68 @@
 """HTTP to upstreams: pooled connections, three timeouts, bounded replies, and failures by name."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-import aiohttp
 import orjson
 from yarl import URL
 
-from services.serving.domain.failure import malformed, refused, timed_out, unreachable
+from services.serving.domain.failure import (
+    UpstreamFailed,
+    malformed,
+    refused,
+    timed_out,
+    unreachable,
+)
 from services.serving.providers.credentials import Credentials
+from services.serving.transport.pools import Pools
+from services.serving.transport.port import (
+    BrokenOff,
+    Dropped,
+    Exchange,
+    Late,
+    Post,
+    TransportFault,
+    TransportLimits,
+    Unconnected,
+    place_of,
+)
 from shared.telemetry.tracing import Tracing
 
 # What an upstream's refusal may tell the client beside its body.
 _PASSED_ON = ("retry-after", "retry-after-ms", "x-should-retry")
 # Of an error's body: more is no message.
 _MAX_ERROR_BYTES = 64 * 1024
-# How long the end of a stream may lag behind its last event.
-_READ_OUT_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamLimits:
-    """How long an upstream may take, how many connections to it are open, how large a reply may be."""
+    """How long an upstream may take, how many connections to it are open, how large a reply may be.
+
+    `warm_connections` is how many idle ones a provider has at least, from the start on.
+    """
 
     connect_seconds: float = 10.0
     idle_seconds: float = 300.0
     total_seconds: float = 1800.0
     connections: int = 1024
     keep_alive_seconds: float = 15.0
+    warm_connections: int = 0
     max_reply_bytes: int = 32 * 1024 * 1024
     max_event_bytes: int = 8 * 1024 * 1024
+
+    @property
+    def of_transport(self) -> TransportLimits:
+        return TransportLimits(
+            connect_seconds=self.connect_seconds,
+            idle_seconds=self.idle_seconds,
+            total_seconds=self.total_seconds,
+            connections=self.connections,
+            keep_alive_seconds=self.keep_alive_seconds,
+            ready=self.warm_connections,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +83,7 @@ class Target:
     """Where to post, as whom: the provider's name, the URL, headers, and the credentials among them.
 
     `read_error` gives a refusal the format that clients read. `stream_type` is the content type of its streams.
+    `http2`: it is asked over HTTP/2, by agreement under TLS and by prior knowledge without.
     """
 
     provider: str
@@ -62,34 +92,19 @@ class Target:
     credentials: Credentials
     read_error: Callable[[ErrorReply], ErrorReply] = _as_it_is
     stream_type: str = "text/event-stream"
+    http2: bool = False
 
 
 class UpstreamHttp:
-    """One session for every upstream of the process; open it before use."""
+    """The connections to every upstream of the process; open it before use."""
 
     def __init__(self, limits: UpstreamLimits, tracing: Tracing | None = None) -> None:
         self.limits = limits
         self._tracing = tracing
-        self._session: aiohttp.ClientSession | None = None
+        self._pools = Pools(limits.of_transport)
 
     async def __aenter__(self) -> Self:
-        limits = self.limits
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0,
-                limit_per_host=limits.connections,
-                keepalive_timeout=limits.keep_alive_seconds,
-            ),
-            # Cookies of one tenant's call must not travel with another's.
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(
-                total=limits.total_seconds,
-                sock_connect=limits.connect_seconds,
-                sock_read=limits.idle_seconds,
-            ),
-            # A compressed reply costs both sides time, and may hide a bomb.
-            headers={"user-agent": "leeway", "accept-encoding": "identity"},
-        )
+        await self._pools.__aenter__()
         return self
 
     async def __aexit__(
@@ -98,14 +113,25 @@ class UpstreamHttp:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._pools.__aexit__(kind, error, trace)
+
+    def warm(self, url: URL, *, http2: bool = False) -> None:
+        """Have connections ready to where a URL leads; one that leads nowhere is left to the first call."""
+        if url.raw_host and url.scheme in ("http", "https"):
+            self._pools.warm(place_of(url, http2=http2).origin)
 
     async def post(self, target: Target, body: bytes) -> bytes:
         """The body of a reply with status 200. Raises `UpstreamFailed` for everything else."""
         limit = self.limits.max_reply_bytes
-        async with self._replied(target, body) as response:
-            reply = await _whole(response, target.provider, limit)
+        exchange = await self._ask(target, body)
+        try:
+            reply = await exchange.whole(limit)
+            if exchange.status != 200:
+                raise _refusal(target, exchange, reply)
+        except TransportFault as fault:
+            raise _failure(target.provider, fault) from fault
+        finally:
+            exchange.leave(whole=False)
         if reply is None:
             raise malformed(target.provider, f"answered with more than {limit} bytes")
         return reply
@@ -115,28 +141,30 @@ class UpstreamHttp:
         """The bytes of an event stream, chunk by chunk as they come.
 
         Entering raises `UpstreamFailed` unless the status is 200 and the reply an event stream; so
-        does reading when the connection ends before its time.
+        does reading when the connection ends before its time. Who leaves the block without a fault has
+        read all that it wanted.
         """
-        async with self._replied(target, body) as response:
-            if response.content_type != target.stream_type:
-                what = f"answered a stream with {response.content_type!r}"
-                raise malformed(target.provider, what, status=response.status)
-            yield _chunks(response, target.provider)
-            await _read_out(response)
-
-    @asynccontextmanager
-    async def _replied(self, target: Target, body: bytes) -> AsyncIterator[aiohttp.ClientResponse]:
-        assert self._session is not None, "UpstreamHttp is used before it is opened"
-        with _named_failures(target.provider):
-            response = await self._session.post(
-                target.url, data=body, headers=self._headers(target), allow_redirects=False
-            )
+        exchange = await self._ask(target, body)
+        read = False
         try:
-            await _refuse_all_but_200(response, target)
-            yield response
+            await _begun(target, exchange)
+            yield _chunks(exchange, target.provider)
+            read = True
         finally:
-            # Keeps the connection when the reply was read to its end, and closes it otherwise.
-            response.release()
+            exchange.leave(whole=read)
+
+    async def _ask(self, target: Target, body: bytes) -> Exchange:
+        try:
+            place = place_of(target.url, http2=target.http2)
+            return await self._pools.ask(place, Post(place.path, self._headers(target), body))
+        except TransportFault as fault:
+            raise _failure(target.provider, fault) from fault
+        except ValueError as fault:
+            raise UpstreamFailed(
+                f"The provider {target.provider!r} cannot be asked: {fault}",
+                code="provider_misconfigured",
+                status=503,
+            ) from fault
 
     def _headers(self, target: Target) -> Mapping[str, str]:
         """The caller's own trace goes on; where it has none, ours does."""
@@ -144,48 +172,37 @@ class UpstreamHttp:
         return {"traceparent": ours, **target.headers} if ours else target.headers
 
 
-async def _whole(response: aiohttp.ClientResponse, provider: str, limit: int) -> bytes | None:
-    """The body of a reply; None when it is larger than `limit` bytes."""
-    body = bytearray()
-    with _named_failures(provider):
-        while chunk := await response.content.readany():
-            body += chunk
-            if len(body) > limit:
-                return None
-    return bytes(body)
+async def _begun(target: Target, exchange: Exchange) -> None:
+    """Wait for the head of a stream's reply. Raises `UpstreamFailed` for any but a stream's."""
+    try:
+        await exchange.head()
+        if exchange.status != 200:
+            raise _refusal(target, exchange, await exchange.whole(_MAX_ERROR_BYTES))
+    except TransportFault as fault:
+        raise _failure(target.provider, fault) from fault
+    media_type = exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != target.stream_type:
+        raise malformed(target.provider, f"answered a stream with {media_type!r}")
 
 
-async def _chunks(response: aiohttp.ClientResponse, provider: str) -> AsyncIterator[bytes]:
-    while True:
-        with _named_failures(provider):
-            chunk = await response.content.readany()
-        if not chunk:
-            return
-        yield chunk
+async def _chunks(exchange: Exchange, provider: str) -> AsyncIterator[bytes]:
+    try:
+        while chunk := await exchange.read():
+            yield chunk
+    except TransportFault as fault:
+        raise _failure(provider, fault) from fault
 
 
-async def _read_out(response: aiohttp.ClientResponse) -> None:
-    """Take the end of a reply whose last event has come, so that its connection can be used again."""
-    if response.content.at_eof():
-        return
-    with suppress(TimeoutError, aiohttp.ClientError):
-        async with asyncio.timeout(_READ_OUT_SECONDS):
-            await response.content.readany()
-
-
-async def _refuse_all_but_200(response: aiohttp.ClientResponse, target: Target) -> None:
-    if response.status == 200:
-        return
-    if response.status < 400:
-        raise malformed(
-            target.provider, f"answered with status {response.status}", status=response.status
-        )
-    body = await _whole(response, target.provider, _MAX_ERROR_BYTES) or b""
-    hidden = target.credentials.hidden_in(_error_body(body))
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    told = target.read_error(ErrorReply(response.status, hidden, headers))
+def _refusal(target: Target, exchange: Exchange, body: bytes | None) -> UpstreamFailed:
+    """What a status other than 200 means; of its body only as much is told as can be a message."""
+    status = exchange.status
+    if status < 400:
+        return malformed(target.provider, f"answered with status {status}", status=status)
+    said = body if body and len(body) <= _MAX_ERROR_BYTES else b""
+    hidden = target.credentials.hidden_in(_error_body(said))
+    told = target.read_error(ErrorReply(status, hidden, exchange.headers))
     passed_on = {name: told.headers[name] for name in _PASSED_ON if name in told.headers}
-    raise refused(target.provider, told.status, told.body, passed_on)
+    return refused(target.provider, told.status, told.body, passed_on)
 
 
 def _error_body(body: bytes) -> bytes:
@@ -196,19 +213,15 @@ def _error_body(body: bytes) -> bytes:
         return b""
 
 
-@contextmanager
-def _named_failures(provider: str) -> Iterator[None]:
-    try:
-        yield
-    except TimeoutError as fault:
-        raise timed_out(provider) from fault
-    except (aiohttp.ServerDisconnectedError, ConnectionResetError) as fault:
-        raise unreachable(
-            provider, "closed the connection without a reply", dropped=True
-        ) from fault
-    except aiohttp.ClientConnectionError as fault:
-        raise unreachable(provider, "cannot be reached") from fault
-    except aiohttp.ClientPayloadError as fault:
-        raise unreachable(provider, "broke its reply off") from fault
-    except (aiohttp.ClientError, ValueError) as fault:
-        raise malformed(provider, "does not speak HTTP as it should", status=0) from fault
+def _failure(provider: str, fault: TransportFault) -> UpstreamFailed:
+    match fault:
+        case Late():
+            return timed_out(provider)
+        case Dropped():
+            return unreachable(provider, "closed the connection without a reply", dropped=True)
+        case Unconnected():
+            return unreachable(provider, "cannot be reached")
+        case BrokenOff():
+            return unreachable(provider, "broke its reply off")
+        case _:
+            return malformed(provider, "does not speak HTTP as it should", status=0)
