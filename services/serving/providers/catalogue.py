@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from services.serving.domain.failure import UpstreamFailed
 from services.serving.providers.anthropic.provider import AnthropicProvider
 from services.serving.providers.azure import azure_provider
+from services.serving.providers.bedrock.provider import BedrockProvider
 from services.serving.providers.demo.provider import DemoProvider
 from services.serving.providers.gemini.provider import GeminiProvider
 from services.serving.providers.openai.provider import openai_provider
@@ -27,6 +28,7 @@ class Catalogue:
             **dict.fromkeys(SERVERS, lambda entry: openai_provider(entry, http, self._resolved)),
             "azure": lambda entry: azure_provider(entry, http, self._resolved),
             "anthropic": lambda entry: AnthropicProvider(entry, http, self._resolved, clock),
+            "bedrock": lambda entry: BedrockProvider(entry, http, self._resolved, clock),
             "gemini": lambda entry: GeminiProvider(entry, http, self._resolved, clock),
             "demo": lambda entry: DemoProvider(entry, clock),
         }

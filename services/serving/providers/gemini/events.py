@@ -1,14 +1,9 @@
 """A stream of generateContent as a chat completion's chunks, event by event."""
 
-from typing import Any
-
-import orjson
-
 from services.serving.domain.account import Event
 from services.serving.domain.body import JsonObject
 from services.serving.domain.failure import errored
-from services.serving.domain.sse import DONE, data_event
-from services.serving.domain.usage import chat_counts
+from services.serving.providers.chunks import Chunks
 from services.serving.providers.credentials import Credentials
 from services.serving.providers.gemini.answering import (
     blocked_choice,
@@ -31,13 +26,12 @@ class ContentEvents:
     ended = False
 
     def __init__(
-        self, provider: str, credentials: Credentials, *, created: int, told: bool
+        self, provider: str, credentials: Credentials, *, created: int, tells_usage: bool
     ) -> None:
         self._provider = provider
         self._credentials = credentials
-        self._created = created
-        self._tells_usage = told
-        self._head: JsonObject = {}
+        self._chunks = Chunks(created)
+        self._tells_usage = tells_usage
         self._calls: dict[int, int] = {}  # how many a candidate has made
         self._open: set[int] = set()
         self._finished = False
@@ -53,16 +47,13 @@ class ContentEvents:
             raise errored(self._provider, "ended a stream with an error", told)
         with whole_shapes(self._provider):
             self._usage = usage_of(reply, data) or self._usage
-            events.append(self._chunk(self._choices(reply), reply))
+            self._chunks.name(reply.get("responseId"), reply.get("modelVersion"))
+            events.append(self._chunks.chunk(self._choices(reply), self._usage))
 
     def close(self, events: list[Event]) -> None:
         if self._open or not self._finished:
             raise cut_off(self._provider)
-        if self._usage is not None:
-            tree = {**self._head, "choices": [], "usage": chat_counts(self._usage)}
-            raw, hidden = data_event(orjson.dumps(tree)), not self._tells_usage
-            events.append(Event(raw, tree, self._usage, hidden=hidden))
-        events.append(Event(DONE, final=True))
+        events += self._chunks.ending(self._usage, told=self._tells_usage)
 
     def _choices(self, reply: JsonObject) -> list[JsonObject]:
         if reply.get("candidates"):
@@ -89,14 +80,3 @@ class ContentEvents:
             "logprobs": logprobs_of(candidate),
             "finish_reason": reason,
         }
-
-    def _chunk(self, choices: list[Any], reply: JsonObject) -> Event:
-        self._head = self._head or {
-            "id": reply.get("responseId", ""),
-            "object": "chat.completion.chunk",
-            "created": self._created,
-            "model": reply.get("modelVersion", ""),
-        }
-        tree = {**self._head, "choices": choices}
-        # Without a choice it would look like the chunk of the usage, which comes once, at the end.
-        return Event(data_event(orjson.dumps(tree)), tree, self._usage, hidden=not choices)

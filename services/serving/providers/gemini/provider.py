@@ -62,7 +62,7 @@ class GeminiProvider:
             self._entry.name,
             target.credentials,
             created=self._now(),
-            told=ask.request.wants_usage,
+            tells_usage=ask.request.wants_usage,
         )
         reader = SseReader(self._entry.name, self._http.limits.max_event_bytes, events)
         return relayed(self._http, target, self._body(ask), reader)
