@@ -122,7 +122,6 @@ def test_sampling_and_formats_are_carried_over() -> None:
         stop="END",
         user="u-1",
         stream=True,
-        seed=3,
         response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}},
     )
 
@@ -139,12 +138,14 @@ def test_sampling_and_formats_are_carried_over() -> None:
 
 def test_what_cannot_be_asked_is_refused_at_once() -> None:
     with pytest.raises(Invalid) as caught:
-        asked(n=2, logprobs=True, logit_bias={"1": 2})
+        asked(n=2, logprobs=True, logit_bias={"1": 2}, seed=3, frequency_penalty=0, stub=None)
 
+    assert caught.value.code == "unsupported_parameter"
     assert caught.value.faults == (
         "'n' has no counterpart there",
         "'logprobs' has no counterpart there",
         "'logit_bias' has no counterpart there",
+        "'seed' has no counterpart there",
     )
 
 
@@ -204,7 +205,7 @@ def test_stop_reasons_are_finish_reasons(
 
 def test_a_reply_with_thoughts_and_tools() -> None:
     blocks = [
-        {"type": "thinking", "thinking": "Hm."},
+        {"type": "thinking", "thinking": "Hm.", "signature": "s"},
         {"type": "text", "text": "A"},
         {"type": "tool_use", "id": "t1", "name": "f", "input": {"a": 1}},
         {"type": "something_new"},
@@ -216,6 +217,7 @@ def test_a_reply_with_thoughts_and_tools() -> None:
         "role": "assistant",
         "content": "A",
         "reasoning_content": "Hm.",
+        "thinking_blocks": [{"type": "thinking", "thinking": "Hm.", "signature": "s"}],
         "tool_calls": [
             {"id": "t1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
         ],

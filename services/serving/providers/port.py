@@ -1,7 +1,7 @@
 """The port of an upstream: what it is asked, what it answers, and what it can do."""
 
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from services.serving.domain.account import Event
@@ -15,13 +15,15 @@ class Ask:
     """What an upstream is asked: the client's request, the upstream's own name of the model, and the
     `traceparent` by which it continues the caller's trace (empty: none).
 
-    `key` is which of the provider's keys it is asked with (`key_references`).
+    `key` is which of the provider's keys it is asked with (`key_references`). `headers` are the client's,
+    by names in lower case, from which an upstream of the client's own protocol takes what it reads.
     """
 
     request: Request
     model: str
     traceparent: str = ""
     key: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

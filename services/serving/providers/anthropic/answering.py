@@ -58,11 +58,12 @@ def chat_error(body: bytes) -> bytes:
 
 def _chat_message(blocks: list[Any]) -> JsonObject:
     texts = [b["text"] for b in blocks if b.get("type") == "text"]
-    thoughts = [b["thinking"] for b in blocks if b.get("type") == "thinking"]
+    thoughts = [b for b in blocks if b.get("type") in ("thinking", "redacted_thinking")]
     calls = [_tool_call(b) for b in blocks if b.get("type") == "tool_use"]
     message: JsonObject = {"role": "assistant", "content": "".join(texts) if texts else None}
     if thoughts:
-        message["reasoning_content"] = "".join(thoughts)
+        message["reasoning_content"] = "".join(b.get("thinking", "") for b in thoughts)
+        message["thinking_blocks"] = thoughts  # as they must come back
     if calls:
         message["tool_calls"] = calls
     return message

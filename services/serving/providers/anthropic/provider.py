@@ -1,49 +1,50 @@
-"""The adapter: posts Messages requests, and gives their answers the chat completion's shape."""
+"""The adapter: messages pass byte for byte, and chats are asked and answered as messages."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import NoReturn
 
 import orjson
 from yarl import URL
 
-from services.serving.domain.account import Event
-from services.serving.domain.body import JsonObject
-from services.serving.domain.failure import UpstreamFailed, errored, malformed
+from services.serving.domain.failure import errored
 from services.serving.domain.request import Kind
-from services.serving.domain.sse import EventSplitter, EventTooLarge, event_data
 from services.serving.domain.usage import anthropic_usage
 from services.serving.providers.anthropic.answering import chat_error, chat_reply
 from services.serving.providers.anthropic.asking import DEFAULT_MAX_TOKENS, messages_request
-from services.serving.providers.anthropic.events import ChunkTranslator
+from services.serving.providers.anthropic.events import ChunkTranslator, MessageReader
+from services.serving.providers.capabilities import CAPABILITIES
+from services.serving.providers.chat import unsupported
 from services.serving.providers.credentials import Secret, credentials_of
 from services.serving.providers.port import Ask, Reply, Stream
-from services.serving.providers.reading import read_json
+from services.serving.providers.reading import (
+    SseReader,
+    read_json,
+    relayed,
+    verbatim,
+    whole_shapes,
+)
 from services.serving.providers.upstream import ErrorReply, Target, UpstreamHttp
 from shared.clock import Clock
-from shared.errors import Invalid
 from shared.live import Provider as ProviderEntry
 
 DEFAULT_URL = "https://api.anthropic.com"
 VERSION = "2023-06-01"
 
+# What a client of the same protocol says in headers, and its provider reads.
+_CLIENTS_OWN = ("anthropic-version", "anthropic-beta")
+
 
 class AnthropicProvider:
     """A base URL that answers `/v1/messages`.
 
-    Options: `headers` (more headers to send, `anthropic-beta` for one) and `max_tokens` (for requests
+    Options: `headers` (more headers to send, `anthropic-beta` for one) and `max_tokens` (for chats
     that set no bound: the protocol wants one).
     """
 
-    kinds = frozenset((Kind.CHAT,))
+    kinds = CAPABILITIES["anthropic"].kinds
 
     def __init__(
-        self,
-        entry: ProviderEntry,
-        http: UpstreamHttp,
-        secret: Secret,
-        clock: Clock,
+        self, entry: ProviderEntry, http: UpstreamHttp, secret: Secret, clock: Clock
     ) -> None:
         self._entry = entry
         self._http = http
@@ -55,59 +56,36 @@ class AnthropicProvider:
         self._max_tokens = bound if isinstance(bound, int) else DEFAULT_MAX_TOKENS
 
     async def complete(self, ask: Ask) -> Reply:
-        body = await self._http.post(self._target(ask), self._body(ask))
+        native, target = _is_native(ask), self._target(ask)
+        body = await self._http.post(target, self._body(ask))
         message = read_json(body, self._entry.name)
-        with self._broken_shapes():
-            if message.get("type") == "error":
-                self._fail("answered with an error inside a 200", body)
+        if message.get("type") == "error":
+            hidden = target.credentials.hidden_in(body)
+            told = hidden if native else chat_error(hidden)
+            raise errored(self._entry.name, "answered with an error inside a 200", told)
+        with whole_shapes(self._entry.name):
             counts = message["usage"]
-            usage = anthropic_usage(orjson.dumps(counts).decode(), counts)
+            usage = anthropic_usage(verbatim(body, ("usage",), counts), counts)
             tree = chat_reply(message, usage, self._now())
-        return Reply(orjson.dumps(tree), tree, usage)
+        return Reply(body if native else orjson.dumps(tree), tree, usage)
 
     async def embed(self, ask: Ask) -> Reply:
-        raise Invalid(f"{ask.model!r}: Anthropic's protocol has no embeddings.")
+        raise unsupported(f"{ask.model!r}: Anthropic's protocol has no embeddings.")
 
-    async def stream(self, ask: Ask) -> Stream:
-        splitter = EventSplitter(self._http.limits.max_event_bytes)
-        translator = ChunkTranslator(self._now())
-        async with self._http.events(self._target(ask), self._body(ask)) as chunks:
-            async for chunk in chunks:
-                events: list[Event] = []
-                try:
-                    self._read(splitter, chunk, translator, events)
-                except UpstreamFailed:
-                    if events:  # what came whole before the fault is the client's
-                        yield events
-                    raise
-                if events:
-                    yield events
-                if translator.ended:
-                    return
-        raise malformed(self._entry.name, "ended a stream before its end")
-
-    def _read(
-        self,
-        splitter: EventSplitter,
-        chunk: bytes,
-        translator: ChunkTranslator,
-        events: list[Event],
-    ) -> None:
-        """Append the chunks of the events that `chunk` completes."""
-        try:
-            whole = splitter.feed(chunk)
-        except EventTooLarge as fault:
-            raise malformed(self._entry.name, "sent an event that is too large") from fault
-        for data in filter(None, map(event_data, whole)):
-            tree = read_json(data, self._entry.name)
-            if tree.get("type") == "error":
-                self._fail("ended a stream with an error", data)
-            with self._broken_shapes():
-                events.extend(translator.translate(tree))
+    def stream(self, ask: Ask) -> Stream:
+        target = self._target(ask)
+        translator = ChunkTranslator(self._now(), tells_usage=ask.request.wants_usage)
+        events = MessageReader(
+            self._entry.name, target.credentials, translator, native=_is_native(ask)
+        )
+        reader = SseReader(self._entry.name, self._http.limits.max_event_bytes, events)
+        return relayed(self._http, target, self._body(ask), reader)
 
     def _body(self, ask: Ask) -> bytes:
-        chat: JsonObject = ask.request.body.tree
-        return orjson.dumps(messages_request(chat, ask.model, self._max_tokens))
+        body = ask.request.body
+        if _is_native(ask):
+            return body.rewritten({"model": ask.model})
+        return orjson.dumps(messages_request(body.tree, ask.model, self._max_tokens))
 
     def _target(self, ask: Ask) -> Target:
         own = credentials_of(self._entry, self._secret, ask.key)
@@ -115,27 +93,36 @@ class AnthropicProvider:
             "content-type": "application/json",
             "anthropic-version": VERSION,
             **own.headers,
+            **_clients_own(ask, own.headers),
         }
         if own.key:
             headers["x-api-key"] = own.key
         if ask.traceparent:
             headers["traceparent"] = ask.traceparent
-        return Target(self._entry.name, self._messages, headers, own, _in_chat_format)
+        read_error: Callable[[ErrorReply], ErrorReply] = (
+            _as_it_is if _is_native(ask) else _in_chat_format
+        )
+        return Target(self._entry.name, self._messages, headers, own, read_error)
 
     def _now(self) -> int:
         return int(self._clock.now().timestamp())
 
-    def _fail(self, what: str, body: bytes) -> NoReturn:
-        own = credentials_of(self._entry, self._secret)
-        raise errored(self._entry.name, what, chat_error(own.hidden_in(body)))
 
-    @contextmanager
-    def _broken_shapes(self) -> Iterator[None]:
-        """A message that lacks what every message has is no answer."""
-        try:
-            yield
-        except (KeyError, TypeError, AttributeError, orjson.JSONEncodeError) as fault:
-            raise malformed(self._entry.name, "answered with a broken message") from fault
+def _is_native(ask: Ask) -> bool:
+    return ask.request.kind is Kind.MESSAGE
+
+
+def _clients_own(ask: Ask, options: Mapping[str, str]) -> Mapping[str, str]:
+    """The headers of a client that speaks the protocol itself; its betas are added to the options'."""
+    if not _is_native(ask):
+        return {}
+    given = {name: ask.headers[name] for name in _CLIENTS_OWN if ask.headers.get(name)}
+    betas = [told["anthropic-beta"] for told in (options, given) if "anthropic-beta" in told]
+    return {**given, **({"anthropic-beta": ",".join(betas)} if betas else {})}
+
+
+def _as_it_is(reply: ErrorReply) -> ErrorReply:
+    return reply
 
 
 def _in_chat_format(reply: ErrorReply) -> ErrorReply:
