@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 import httptools
 
+_SLACK = 8  # of white space that may follow the end
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -64,7 +66,7 @@ class Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         if not self._first:
             self._first = time.perf_counter()
-        self._tail = (self._tail + body)[-len(self._end) :]
+        self._tail = (self._tail + body)[-len(self._end) - _SLACK :]
 
     def on_message_complete(self) -> None:
         if self._answered is not None and not self._answered.done():
@@ -82,7 +84,7 @@ class Connection(asyncio.Protocol):
             await self._answered
         ended = time.perf_counter()
         status = self._parser.get_status_code()
-        whole = status == 200 and self._tail == self._end
+        whole = status == 200 and self._tail.rstrip().endswith(self._end)
         return Sample(self._first - started, ended - started, whole, status)
 
     def close(self) -> None:

@@ -306,7 +306,7 @@ async def dropping(times: int) -> AsyncIterator[str]:
 @asynccontextmanager
 async def served(*apps: Starlette) -> AsyncIterator[list[str]]:
     """Each application on a free port of its own; their URLs."""
-    listeners = [_listener() for _ in apps]
+    listeners = [a_listener() for _ in apps]
     servers = [Server(app, drain_seconds=5) for app in apps]
     running = [
         asyncio.create_task(server.serve_on(listener))
@@ -320,18 +320,17 @@ async def served(*apps: Starlette) -> AsyncIterator[list[str]]:
         await asyncio.gather(*running)
 
 
-def _listener() -> socket.socket:
+def a_listener(port: int = 0) -> socket.socket:
+    """A socket that listens on loopback, on a free port unless one is given."""
     listener = socket.socket(proto=socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY only when told
-    listener.bind(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
     listener.listen(1024)
     return listener
 
 
 async def _alone(port: int) -> None:
-    listener = socket.socket(proto=socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY only when told
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
-    listener.listen(1024)
+    listener = a_listener(port)
     sys.stdout.write(f"http://127.0.0.1:{listener.getsockname()[1]}\n")
     sys.stdout.flush()
     await Server(Upstream(keep=False).app(), drain_seconds=1).serve_on(listener)
