@@ -18,6 +18,14 @@ from shared.prices.exact import decimal_places
 # Per token six decimals more: the 18 with which a cost is stored.
 MAX_RATE_DECIMALS = 12
 
+# Where every customer, or every region, has a host of its own.
+_REGIONAL_HOSTS: Mapping[str, str] = {
+    ".openai.azure.com": "azure",
+    ".cognitiveservices.azure.com": "azure",
+    ".services.ai.azure.com": "azure",
+    ".amazonaws.com": "aws",
+}
+
 SEED = Path(__file__).with_name("seed.json")
 
 
@@ -34,9 +42,7 @@ def installed_book(config: Config, seed: Seed | None = None) -> Book:
     """The book of an installation: the seed, its upstreams' names, and its own prices over both."""
     seed = seed or read_seed()
     _refuse_unknown(config.providers, seed)
-    upstreams = {
-        provider.name: _provider_behind(provider, seed.hosts) for provider in config.providers
-    }
+    upstreams = {provider.name: _provider_behind(provider, seed) for provider in config.providers}
     names = Names(
         providers={**seed.names.providers, **upstreams},
         models=seed.names.models,
@@ -76,13 +82,16 @@ def _refuse_unknown(providers: Iterable[ProviderConfig], seed: Seed) -> None:
         )
 
 
-def _provider_behind(provider: ProviderConfig, hosts: Mapping[str, str]) -> str:
+def _provider_behind(provider: ProviderConfig, seed: Seed) -> str:
     """The book's name of an upstream; a server of one's own has no list price, whatever it is called."""
     if provider.prices_of:
         return provider.prices_of
     if not provider.base_url:
-        return provider.kind
-    return hosts.get(urlsplit(provider.base_url).hostname or "", f"own/{provider.name}")
+        return seed.names.providers.get(provider.kind, provider.kind)
+    host = urlsplit(provider.base_url).hostname or ""
+    own = f"own/{provider.name}"
+    regional = (name for suffix, name in _REGIONAL_HOSTS.items() if host.endswith(suffix))
+    return seed.hosts.get(host) or next(regional, own)
 
 
 def _contract(price: PriceConfig) -> Contract:

@@ -123,6 +123,27 @@ def test_an_upstream_has_list_prices_when_it_is_the_provider_itself(
     assert book.knows("main", "gpt-4o") is known
 
 
+@pytest.mark.parametrize(
+    ("kind", "base_url", "name"),
+    [
+        ("gemini", "", "google"),
+        ("bedrock", "", "aws"),
+        ("bedrock", "https://bedrock-runtime.eu-west-1.amazonaws.com", "aws"),
+        ("azure", "https://acme.openai.azure.com", "azure"),
+        ("azure", "https://openai.azure.com.example", "own/main"),
+        ("xai", "", "x-ai"),
+        ("mistral", "", "mistral"),
+        ("ollama", "", "ollama"),
+    ],
+)
+def test_each_kind_of_provider_has_its_name_in_the_book(
+    kind: str, base_url: str, name: str
+) -> None:
+    book = installed(providers=(ProviderConfig("main", kind, base_url),))
+
+    assert book.named("main") == name
+
+
 def test_a_server_of_ones_own_has_no_list_price_even_when_it_is_called_like_a_vendor() -> None:
     own = ProviderConfig("openai", "openai", "http://vllm.example/v1")
     agreed = PriceConfig("openai", "llama", {"fresh_input": Decimal(1), "output": Decimal(2)})

@@ -89,7 +89,10 @@ def test_every_fault_of_a_file_is_told_at_once_in_the_order_of_lines(file: File)
         demo: maybe
         """
     ) == [
-        "leeway.yaml:3: providers[0].kind: expected one of openai, anthropic, demo, not 'opnai'.",
+        (
+            "leeway.yaml:3: providers[0].kind: expected one of openai, azure, anthropic, gemini, bedrock, "
+            "mistral, deepseek, groq, together, openrouter, xai, ollama, vllm, compatible, demo, not 'opnai'."
+        ),
         "leeway.yaml:4: providers[0].api_key: the environment variable UNSET is not set.",
         "leeway.yaml:5: providers[1].name: the provider 'up' is already defined on line 2.",
         (
@@ -300,7 +303,7 @@ def test_an_address_inside_is_a_fault_beside_all_others_unless_its_network_is_li
     [
         ("{stream_usage: 'no'}", "options.stream_usage: expected true or false, not a text."),
         ("{stream_usge: true}", "options.stream_usge: there is no such key; did you mean 'stream_usage'?"),
-        ("{max_tokens: 5}", "options.max_tokens: there is no such key (there is: headers, stream_usage)."),
+        ("{max_tokens: 5}", "options.max_tokens: there is no such key (there is: api_keys, headers, stream_usage)."),
     ],
 )  # fmt: skip
 def test_an_option_that_its_kind_of_provider_does_not_have_is_a_fault(
