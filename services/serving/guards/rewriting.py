@@ -1,0 +1,157 @@
+"""Events with texts changed in them: only the data of what changed is written anew."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import orjson
+
+from services.serving.domain.account import Event
+from services.serving.domain.body import JsonObject
+from services.serving.domain.request import Kind
+from services.serving.domain.sse import event_data
+from services.serving.guards.channel import Channel
+from services.serving.guards.redaction import edited
+from services.serving.guards.slots import Slot, chat_pieces
+from services.serving.guards.utterances import Path, Utterance, replaced
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One server-sent event of what is sent for an event; `data` is its JSON, None where it has none."""
+
+    raw: bytes
+    data: JsonObject | None
+
+
+class Spanned(Protocol):
+    """A slot of one of the parts, and where its text lies in its channel."""
+
+    @property
+    def part(self) -> int: ...
+    @property
+    def slot(self) -> Slot: ...
+    @property
+    def channel(self) -> Channel: ...
+    @property
+    def start(self) -> int: ...
+
+
+def parts_of(event: Event, kind: Kind) -> Sequence[Part]:
+    """What a client would read of an event: of a chat its tree, of other protocols what is in its bytes."""
+    if event.hidden or not event.raw:
+        return ()
+    if kind is Kind.CHAT and event.tree is not None and event.raw.count(b"data:") == 1:
+        return (Part(event.raw, event.tree),)
+    raws = [raw for raw in _EVENT.findall(event.raw) if raw]
+    return tuple(Part(raw, _data(raw)) for raw in raws)
+
+
+def rewritten(event: Event, parts: Sequence[Part], spans: Sequence[Spanned], kind: Kind) -> Event:
+    """The event with its channels' edits; itself when there is none."""
+    changed: dict[int, JsonObject] = {}
+    texts: list[tuple[str, str]] = []
+    for span in spans:
+        text = edited(span.slot.text, span.channel.edits, offset=span.start)
+        if text != span.slot.text:
+            data = changed.get(span.part, parts[span.part].data)
+            changed[span.part] = without_logprobs(replaced(data, span.slot.path, text))
+            texts.append((span.slot.text, text))
+    if not changed:
+        return event
+    raw = _joined(parts, changed)
+    if kind is Kind.CHAT and len(parts) == 1:
+        return replace(event, raw=raw, tree=changed[0])
+    return replace(event, raw=raw, tree=_account(event.tree, texts))
+
+
+def repeated(
+    event: Event, parts: Sequence[Part], place: int, changed: Mapping[Utterance, str]
+) -> tuple[Sequence[Part], Event]:
+    """The parts and the event with whole texts of one part replaced."""
+    data: Any = parts[place].data
+    for one, text in changed.items():
+        data = replaced(data, one.path, orjson.loads(text) if one.is_object else text)
+    data = without_logprobs(data)
+    raw = _joined(parts, {place: data})
+    told = [*parts]
+    told[place] = Part(_told(parts[place].raw, data), data)
+    return told, replace(
+        event,
+        raw=raw,
+        tree=_account(event.tree, [(one.text, text) for one, text in changed.items()]),
+    )
+
+
+def without_logprobs(tree: Any) -> Any:
+    """The tree without the tokens of its texts: they would tell what was taken out of these."""
+    if isinstance(tree, dict):
+        return {
+            name: _EMPTY[type(value)]
+            if name == "logprobs" and type(value) in _EMPTY
+            else without_logprobs(value)
+            for name, value in tree.items()
+        }
+    return [without_logprobs(value) for value in tree] if isinstance(tree, list) else tree
+
+
+def _account(tree: JsonObject | None, texts: Sequence[tuple[str, str]]) -> JsonObject | None:
+    """The chat chunk of an event, with the texts that its client is sent.
+
+    A text that does not stand in it word for word makes way with all others of the chunk.
+    """
+    if tree is None:
+        return None
+    slots = list(chat_pieces(tree).slots)
+    known = {slot.text for slot in slots}
+    new = dict(texts)
+    for slot in slots:
+        text = new.get(slot.text, slot.text) if new.keys() <= known else ""
+        tree = _with(tree, slot.path, text)
+    return tree
+
+
+def _with(tree: JsonObject, path: Path, text: str) -> JsonObject:
+    changed: JsonObject = without_logprobs(replaced(tree, path, text))
+    return changed
+
+
+def _joined(parts: Sequence[Part], changed: Mapping[int, JsonObject]) -> bytes:
+    told = (
+        _told(part.raw, changed[place]) if place in changed else part.raw
+        for place, part in enumerate(parts)
+    )
+    return b"".join(told)
+
+
+def _told(raw: bytes, data: JsonObject) -> bytes:
+    """A server-sent event with other data; its name and its other lines stay."""
+    lines = [line for line in _LINE.split(raw) if line and not line.startswith(b"data")]
+    return b"\n".join([*lines, b"data: " + _json(data)]) + b"\n\n"
+
+
+def _json(data: JsonObject) -> bytes:
+    try:
+        return orjson.dumps(data)
+    except (TypeError, orjson.JSONEncodeError):
+        return json.dumps(
+            data, separators=(",", ":")
+        ).encode()  # half a character, as some upstreams send
+
+
+def _data(raw: bytes) -> JsonObject | None:
+    text = event_data(raw)
+    if text is None or not text.lstrip().startswith(b"{"):
+        return None
+    try:
+        data = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        data = json.loads(text)
+    return data if isinstance(data, dict) else None
+
+
+_EMPTY: Mapping[type, object] = {dict: None, list: []}
+_EVENT = re.compile(rb".*?(?:(?:\r\n|\n|\r(?!\n)){2}|\Z)", re.DOTALL)
+_LINE = re.compile(rb"\r\n|\n|\r")

@@ -1,0 +1,141 @@
+"""Where the texts stand in the events of a stream, in each protocol that clients speak."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from services.serving.domain.request import Kind
+from services.serving.guards.utterances import Path
+
+Key = tuple[str | int, ...]
+Data = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A piece of one of an answer's texts: which (`key`), where in the event, and whether it is JSON text."""
+
+    key: Key
+    path: Path
+    text: str
+    encoded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """What an event says: the next pieces of texts, the texts that end with it, and whether it repeats whole ones."""
+
+    slots: Sequence[Slot] = ()
+    ends: Sequence[Key] = ()
+    repeats: bool = False
+
+
+Reading = Callable[[Data], Pieces]
+"""Reads one event's data. A key that `ends` ends every text whose key begins with it; `()` ends all."""
+
+
+def chat_pieces(data: Data) -> Pieces:
+    """A chunk of a chat completion."""
+    slots: list[Slot] = []
+    ends: list[Key] = []
+    for place, choice in _objects(data.get("choices")):
+        index = _index(choice, place)
+        for member in ("delta", "message"):
+            delta = choice.get(member)
+            if isinstance(delta, dict):
+                slots += _delta((index,), ("choices", place, member), delta)
+        if choice.get("finish_reason"):
+            ends.append((index,))
+    return Pieces(slots, ends)
+
+
+def completion_pieces(data: Data) -> Pieces:
+    """A chunk of a legacy completion."""
+    choices = list(_objects(data.get("choices")))
+    slots = [
+        Slot((_index(choice, place), "text"), ("choices", place, "text"), choice["text"])
+        for place, choice in choices
+        if _is_text(choice.get("text"))
+    ]
+    return Pieces(slots, [(_index(c, place),) for place, c in choices if c.get("finish_reason")])
+
+
+def message_pieces(data: Data) -> Pieces:
+    """An event of a message (Anthropic)."""
+    kind, index = data.get("type"), data.get("index", 0)
+    if kind in ("content_block_stop", "message_delta", "message_stop"):
+        return Pieces(ends=[(index,) if kind == "content_block_stop" else ()])
+    member = {"content_block_delta": "delta", "content_block_start": "content_block"}.get(str(kind))
+    block = data.get(member) if member else None
+    if not isinstance(block, dict) or member is None:
+        return Pieces()
+    named = ("text", "thinking", "partial_json")
+    slots = [
+        Slot((index, name), (member, name), block[name], encoded=name == "partial_json")
+        for name in named
+        if _is_text(block.get(name))
+    ]
+    return Pieces(slots)
+
+
+def response_pieces(data: Data) -> Pieces:
+    """An event of a response (OpenAI Responses): deltas, and what tells whole texts again."""
+    kind = str(data.get("type"))
+    key = tuple(
+        value
+        for name in ("output_index", "content_index", "summary_index")
+        if isinstance(value := data.get(name), int)
+    )
+    if kind.endswith(".delta"):
+        encoded = kind.endswith(("arguments.delta", "input.delta"))
+        text = data.get("delta")
+        slot = Slot((*key, kind.removesuffix(".delta")), ("delta",), str(text), encoded=encoded)
+        return Pieces([slot] if _is_text(text) and kind not in _SOUNDS else ())
+    if kind.endswith((".done", ".completed", ".incomplete", ".failed")):
+        whole = kind.startswith("response.") and kind.count(".") == 1
+        return Pieces(ends=[() if whole else key], repeats=True)
+    return Pieces(repeats=kind in ("response.output_item.added", "response.content_part.added"))
+
+
+_SOUNDS = frozenset(("response.audio.delta", "response.output_audio.delta"))
+
+READINGS: Mapping[Kind, Reading] = {
+    Kind.CHAT: chat_pieces,
+    Kind.COMPLETION: completion_pieces,
+    Kind.MESSAGE: message_pieces,
+    Kind.RESPONSE: response_pieces,
+}
+
+
+def _delta(key: Key, path: Path, delta: Data) -> Iterator[Slot]:
+    for name in ("content", "refusal", "reasoning_content", "reasoning"):
+        if _is_text(delta.get(name)):
+            yield Slot((*key, name), (*path, name), delta[name])
+    for place, part in _objects(delta.get("content")):
+        if _is_text(part.get("text")):
+            yield Slot((*key, "content"), (*path, "content", place, "text"), part["text"])
+    calls = [(("tool_calls", place), call) for place, call in _objects(delta.get("tool_calls"))]
+    for at, call in calls:
+        yield from _function(
+            (*key, "tool", _index(call, at[1])), (*path, *at), call.get("function")
+        )
+    yield from _function((*key, "function"), path, delta.get("function_call"), "function_call")
+
+
+def _function(key: Key, path: Path, given: Any, name: str = "function") -> Iterator[Slot]:
+    if isinstance(given, dict) and _is_text(given.get("arguments")):
+        yield Slot(key, (*path, name, "arguments"), given["arguments"], encoded=True)
+
+
+def _objects(value: Any) -> Iterator[tuple[int, Data]]:
+    items = value if isinstance(value, list) else ()
+    return ((place, item) for place, item in enumerate(items) if isinstance(item, dict))
+
+
+def _index(item: Data, place: int) -> int:
+    index = item.get("index", place)
+    return index if type(index) is int else place
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
