@@ -3,7 +3,8 @@
 The clients are those of the official SDKs, over a transport that answers with given bytes: no network.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from itertools import pairwise
 from typing import Any
@@ -14,7 +15,7 @@ import openai
 import orjson
 from anthropic.types import Message
 from openai.types import Completion
-from openai.types.responses import Response
+from openai.types.responses import Response, ResponseStreamEvent
 
 from services.serving.domain.account import Event
 from services.serving.domain.body import Body, parse_body
@@ -79,12 +80,20 @@ async def replied(kind: Kind, body: Json, chat: Json) -> bytes:
     return (await provider.complete(Ask(read(kind, body), "upstream"))).body
 
 
-async def streamed(kind: Kind, body: Json, *batches: Sequence[Event]) -> list[Event]:
-    """The events of the answer to a body that is asked as a chat, which answers in `batches`."""
+async def streamed(
+    kind: Kind, body: Json, *batches: Sequence[Event], into: list[Event] | None = None
+) -> list[Event]:
+    """The events of the answer to a body that is asked as a chat, which answers in `batches`.
+
+    They are put into the list that is given, if one is: what came before a failure is there.
+    """
     provider = Translated(Chats(None, *batches), TRANSLATIONS[kind])
-    stream = provider.stream(Ask(read(kind, body), "upstream"))
-    async with aclosing(stream):
-        return [event async for event in _one_by_one(stream)]
+    told = [] if into is None else into
+    async with aclosing(provider.stream(Ask(read(kind, body), "upstream"))) as stream:
+        async for events in stream:
+            assert events
+            told += events
+    return told
 
 
 def sent(events: Sequence[Event]) -> bytes:
@@ -101,8 +110,8 @@ def trees(stream: bytes) -> list[Json]:
 
 
 def events_of(*chunks: Json) -> list[Event]:
-    """The events of a chat's chunks, and of its end."""
-    told = [Event(data_event(orjson.dumps(c)), c, usage_of(c)) for c in chunks]
+    """The events of a chat's chunks, as servers write them, and of its end."""
+    told = [Event(data_event(json.dumps(c).encode()), c, usage_of(c)) for c in chunks]
     return [*told, Event(DONE, final=True)]
 
 
@@ -160,6 +169,12 @@ def a_streamed_response(stream: bytes) -> Response:
     return last.response
 
 
+def response_events(stream: bytes) -> list[ResponseStreamEvent]:
+    """The events that OpenAI's client reads of a stream."""
+    client = _openai(stream, "text/event-stream")
+    return list(client.responses.create(model="m", input="hi", stream=True))
+
+
 def completions(stream: bytes) -> list[Completion]:
     """The chunks that OpenAI's client reads of a completion's stream."""
     client = _openai(stream, "text/event-stream")
@@ -190,10 +205,3 @@ def _pieces(text: str, sizes: Sequence[int]) -> list[str]:
     while cuts[-1] < len(text):
         cuts.append(cuts[-1] + sizes[len(cuts) % len(sizes)])
     return [text[start:end] for start, end in pairwise(cuts)]
-
-
-async def _one_by_one(stream: Stream) -> AsyncIterator[Event]:
-    async for events in stream:
-        assert events
-        for event in events:
-            yield event

@@ -89,7 +89,9 @@ async def test_an_answer_is_told_as_in_its_golden_file(case: Path) -> None:
 
 @every_case
 async def test_a_stream_is_told_as_in_its_golden_file(case: Path) -> None:
-    stream = await stream_of(case, 6)
+    chunks = trees((case / "chat_stream.txt").read_bytes())
+
+    stream = sent(await streamed(kind_of(case), of(case, "request"), events_of(*chunks)))
 
     assert stream == (case / "stream.txt").read_bytes()
     for event in trees(stream):

@@ -43,7 +43,8 @@ def wrong(where: str, expected: str) -> Invalid:
 
 def refuse_others(tree: JsonObject, carried: frozenset[str], where: str = "") -> None:
     """Raise `Invalid` for the members of an object that are given and not among those that are carried."""
-    others = [name for name, value in tree.items() if name not in carried and value is not None]
+    asked = {name: value for name, value in tree.items() if value not in (None, [], {})}
+    others = [name for name in asked if name not in carried]
     refuse_unsupported(f"{where}{name}"[:256] for name in others)
 
 
