@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -21,6 +21,7 @@ from services.serving.routing.planner import Planner
 from services.serving.routing.upstream import RoutingLimits
 from services.serving.routing.upstreams import Upstreams
 from shared.clock import SimulatedClock
+from shared.errors import LeewayError
 from shared.interactions import Context
 from shared.live import LiveView, Model, Route
 from shared.live import Provider as ProviderEntry
@@ -28,12 +29,18 @@ from tests.builders import INTERACTION_ID, NOW, a_caller
 
 ANSWER = Reply(b"{}", {"choices": [{}]}, None)
 
-Act = Callable[[], Awaitable[Reply]]
-
 
 def failing(status: int, body: bytes = b"", **headers: str) -> UpstreamFailed:
     """An upstream's refusal; headers as `retry_after="1"`."""
     return refused("it", status, body, {name.replace("_", "-"): v for name, v in headers.items()})
+
+
+@dataclass(frozen=True)
+class Later:
+    """A failure after some seconds of the clock."""
+
+    seconds: float
+    failure: LeewayError
 
 
 @dataclass
@@ -44,7 +51,7 @@ class Scripted:
     """
 
     clock: SimulatedClock
-    script: list[UpstreamFailed | asyncio.Event | float] = field(default_factory=list)
+    script: list[LeewayError | asyncio.Event | float | Later] = field(default_factory=list)
     asked: list[Ask] = field(default_factory=list)
     cancelled: int = 0
     kinds: frozenset[Kind] = frozenset(Kind)
@@ -66,7 +73,10 @@ class Scripted:
 
     async def _act(self) -> None:
         match self.script.pop(0) if self.script else None:
-            case UpstreamFailed() as failure:
+            case LeewayError() as failure:
+                raise failure
+            case Later(seconds, failure):
+                await self._uncancelled(self.clock.sleep(seconds))
                 raise failure
             case asyncio.Event() as event:
                 await self._uncancelled(event.wait())
