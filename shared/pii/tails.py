@@ -29,6 +29,7 @@ _NUMBER, _TOKEN, _NAMED_TOKEN, _NETWORK, _LOCAL, _IBAN, _URL, _KEY = (
     8_400,
 )
 _NUMBER_CHARACTERS = f"{digits} ./()+-"
+_IBAN_CHARACTERS = f"{ascii_letters}{digits} -"
 _TOKEN_CHARACTERS = f"{ascii_letters}{digits}+/_=.~-"
 _NETWORK_CHARACTERS = f"{hexdigits}:."
 
@@ -63,11 +64,19 @@ def _network(text: str) -> int:
 
 
 def _mail(text: str) -> int:
+    """An address of mail: before its sign the longest end that may be its name, behind it the whole."""
     window = max(0, len(text) - USUAL)
-    pattern, began = (_LOCAL_PART, max(0, len(text) - _LOCAL))
     if text.find("@", window) >= 0:
-        pattern, began = _ADDRESS, window
-    match = pattern.search(text, began)
+        match = _ADDRESS.search(text, window)
+        return match.start() if match else len(text)
+    # Read backwards a run is matched once, and not from every place in the window.
+    match = _NAME_BACKWARDS.match(text[: -_LOCAL - 1 : -1])
+    return len(text) - (match.end() if match else 0)
+
+
+def _iban(text: str) -> int:
+    run = _run(text, _IBAN, _IBAN_CHARACTERS)
+    match = _IBAN_START.search(text, len(text) - len(run))
     return match.start() if match else len(text)
 
 
@@ -91,15 +100,16 @@ def _run(text: str, width: int, characters: str) -> str:
     return window[len(window.rstrip(characters)) :]
 
 
+_IBAN_START = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}")
 _INTRODUCED = re.compile(rf"{PREFIXES}|8Q~|{CUES}|bearer", re.IGNORECASE)
-_LOCAL_PART = re.compile(rf"(?:{LETTER}|[.%+-])(?:{LETTER}|[.%+'-])*\Z")
+_NAME_BACKWARDS = re.compile(rf"(?:{LETTER}|[.%+'-])+")
 _ADDRESS = re.compile(rf"(?:{LETTER}|[.%+-])(?:{LETTER}|[.%+'-]){{0,63}}(?:@[\w.{UNSPACED}-]*)?\Z")
 _TAILS: tuple[Callable[[str], int], ...] = (
     _number,
     _token,
     _network,
     _mail,
-    _matched(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9])*[ -]?\Z", _IBAN),
+    _iban,
     _matched(r"://[^\s/:@\"'<>]*(?::[^\s/@\"'<>]*)?\Z", _URL, "://"),
     _matched(
         r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{0,2048}+"

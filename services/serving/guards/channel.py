@@ -25,6 +25,7 @@ class Channel:
 
     def __init__(self, markers: Sequence[tuple[Rail, Marker]], *, encoded: bool) -> None:
         self._markers = markers
+        self._endings = list(dict.fromkeys(marker.unfinished for _, marker in markers))
         self._encoded = encoded
         self._text = ""  # from `_base` on: what was let go last, and what is not decided
         self._base = 0
@@ -74,7 +75,7 @@ class Channel:
     def _cut(self, folded: Folded, found: Sequence[Found]) -> int:
         """Up to where the text can be decided now."""
         known = _BROKEN_ESCAPE.sub("", folded.text) if self._encoded else folded.text
-        place = min([len(known), *(marker.unfinished(known) for _, marker in self._markers)])
+        place = min([len(known), *(unfinished(known) for unfinished in self._endings)])
         whole = place == len(folded.text)
         cut = len(self._text) if whole else folded.place(place)
         for one in sorted(found, key=lambda one: -one.start):

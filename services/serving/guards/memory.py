@@ -54,17 +54,8 @@ class Memory:
     def _judge(self, key: Key, kept: _Text, findings: Findings) -> None:
         text = "".join(kept.pieces)
         encoded = kept.encoded or is_encoded("", text)
-        said = [Utterance((place_of(key),), text, Voice.MODEL, encoded=encoded)]
+        said = [Utterance(key, text, Voice.MODEL, encoded=encoded)]
         inspected(said, self._rails, findings)
         judged(said, self._rails, findings)
         if key[-1] in _SAID and not self._calls_tools:
             reviewed(self._asked, text, self._rails, findings)
-
-
-def place_of(key: Key) -> str:
-    """A text of an answer as people are told of it: its protocol's names and numbers.
-
-    >>> place_of((0, "tool", 1))
-    '0.tool.1'
-    """
-    return ".".join(map(str, key))

@@ -36,11 +36,13 @@ class PersonalData:
             for category, pattern in read.identifiers.items()
         }
         _refuse_bad_categories(read.identifiers)
+        # The same function for every guard that has no patterns of its own: a stream asks it once.
+        self.unfinished = self._unfinished if self._own else tails.unfinished
 
     def marks(self, text: str) -> Sequence[Mark]:
         return [*_marks(text, self._kinds), *_matched(self._own, text)]
 
-    def unfinished(self, text: str) -> int:
+    def _unfinished(self, text: str) -> int:
         own = (pattern.unfinished(text) for pattern in self._own.values())
         return min([tails.unfinished(text), *own])
 

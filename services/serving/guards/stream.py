@@ -16,11 +16,11 @@ from services.serving.domain.request import Request
 from services.serving.domain.verdict import Blocked, Verdict, blocking
 from services.serving.guards.channel import MAX_HELD_CHARS, Channel
 from services.serving.guards.inspection import Findings, Found, inspected
-from services.serving.guards.memory import Memory, place_of
+from services.serving.guards.memory import Memory
 from services.serving.guards.rails import Rails
 from services.serving.guards.rewriting import Part, parts_of, repeated, rewritten
 from services.serving.guards.slots import READINGS, Key, Pieces, Slot
-from services.serving.guards.utterances import answered
+from services.serving.guards.utterances import answered, place_of
 from services.serving.providers.port import Stream
 
 

@@ -35,8 +35,8 @@ class Utterance:
 
     @property
     def place(self) -> str:
-        """The place as people write it: `messages[0].content`. A name that a stranger chose is a `*`."""
-        return "".join(_written(step) for step in self.path).removeprefix(".")
+        """The place as people write it: `messages[0].content`."""
+        return place_of(self.path)
 
 
 def asked(tree: Mapping[str, Any]) -> Iterator[Utterance]:
@@ -51,11 +51,13 @@ def asked(tree: Mapping[str, Any]) -> Iterator[Utterance]:
         yield from _in_member(name, value, (), voice)
 
 
-def answered(tree: Mapping[str, Any]) -> Iterator[Utterance]:
-    """The texts of an answer, each a model's."""
+def answered(tree: Mapping[str, Any], path: Path = ()) -> Iterator[Utterance]:
+    """The texts of an answer, or of an event of one, each a model's."""
     for name, value in tree.items():
-        if name not in _ECHOED:
-            yield from _in_member(name, value, (), Voice.MODEL)
+        if name == "response" and isinstance(value, dict):
+            yield from answered(value, (*path, name))
+        elif name not in _ECHOED or (isinstance(value, str) and name == "text"):
+            yield from _in_member(name, value, path, Voice.MODEL)
 
 
 def replaced(tree: Any, path: Path, value: Any) -> Any:
@@ -67,6 +69,15 @@ def replaced(tree: Any, path: Path, value: Any) -> Any:
     if isinstance(tree, dict):
         return {**tree, step: below}
     return [*tree[:step], below, *tree[int(step) + 1 :]]
+
+
+def place_of(path: Path) -> str:
+    """A place as people write it; a name that a stranger chose is a `*`.
+
+    >>> place_of(("messages", 0, "content")), place_of(("input", "ann@example.org"))
+    ('messages[0].content', 'input.*')
+    """
+    return "".join(map(_written, path)).removeprefix(".")
 
 
 def _written(step: str | int) -> str:
@@ -157,6 +168,17 @@ _KNOWN = frozenset(
         *("messages", "content", "refusal", "reasoning", "reasoning_content", "summary", "prompt"),
         *("tool_calls", "function", "function_call", "description", "parameters", "name", "user"),
         *("choices", "message", "delta", "output", "item", "part", "stop", "stop_sequences"),
-        *("thinking", "image_url", "url", "title", "suffix", "safety_identifier", "logprobs"),
+        *(
+            "thinking",
+            "image_url",
+            "url",
+            "title",
+            "suffix",
+            "response",
+            "tool",
+            "response.output_text",
+            "safety_identifier",
+            "logprobs",
+        ),
     }
 )
