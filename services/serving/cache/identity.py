@@ -59,10 +59,10 @@ def digest_of(request: Request) -> str:
 
     Requests are the same when they are of one protocol, for one model, both streams or both not, and equal
     as JSON: the order of members, white space and the form of a number (1, 1.0, 1e0) do not count, nor who
-    asks. A number that JSON readers round is not compared.
+    asks. A number that JSON readers round is not compared; headers that go on to the provider are.
     """
     body = _asked(request)
-    return sha256([_FORM, request.kind, request.model, request.streaming, _plain(body)])
+    return sha256([*_kind_of_asking(request), _plain(body)])
 
 
 def question_of(request: Request) -> Question | None:
@@ -79,8 +79,8 @@ def question_of(request: Request) -> Question | None:
     if not isinstance(turns, list) or not turns or not _is_text_of_user(turns[-1]):
         return None
     rest = {**body, name: [*turns[:-1], {**turns[-1], "content": None}]}
-    told = [_FORM, "question", request.kind, request.model, request.streaming, _plain(rest)]
-    return Question(message_text(turns[-1]), sha256(told))
+    told = sha256([*_kind_of_asking(request), "question", _plain(rest)])
+    return Question(message_text(turns[-1]), told)
 
 
 def has_tools(request: Request) -> bool:
@@ -91,6 +91,12 @@ def has_tools(request: Request) -> bool:
 def sha256(value: object) -> str:
     """The SHA-256, in hexadecimal, of a JSON value in its one form: members sorted, no white space."""
     return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _kind_of_asking(request: Request) -> Sequence[object]:
+    # A header that goes on to the provider, like a beta's name, may change the answer.
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return [_FORM, request.kind, request.model, request.streaming, headers]
 
 
 def _asked(request: Request) -> JsonObject:
