@@ -103,6 +103,7 @@ class LiveView:
         self.tenant_policies: dict[str, Policy] = {}
         self.project_policies: dict[str, Policy] = {}  # by tenant/project
         self.environments: dict[str, frozenset[str]] = {}  # by tenant
+        self.stops: dict[str, str] = {}  # why, by what is stopped: all, tenant/acme, model/gpt, ...
         self.revision = 0
 
     def apply(self, change: RegistryChanged) -> None:
@@ -164,6 +165,8 @@ class LiveView:
                     _put(self.project_policies, entity_id, None if body is None else _policy(body))
                 case "environment":
                     self._fold_environment(entity_id, there=body is not None)
+                case "stop":
+                    _put(self.stops, entity_id, None if body is None else _reason(body))
                 case _:
                     pass  # of a newer registry
         except (KeyError, TypeError, ValueError) as fault:
@@ -283,6 +286,11 @@ def _key(key_id: str, body: Body) -> Key:
         revoked=bool(body.get("revoked", False)),
         policy=_policy(body),
     )
+
+
+def _reason(body: Body) -> str:
+    """Why it is stopped; whatever else a newer registry says of it, it is stopped."""
+    return str(body.get("reason", ""))
 
 
 def _policy(body: Body) -> Policy:

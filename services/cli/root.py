@@ -22,6 +22,7 @@ VERBS = {
     "keys": "services.cli.keys:app",
     "tenants": "services.cli.tenants:app",
     "alerts": "services.cli.alerts:app",
+    "serving": "services.cli.serving:app",
 }
 """Each verb's function, or its group of further verbs."""
 

@@ -17,6 +17,7 @@ from services.registry.domain import (
     Model,
     Project,
     Provider,
+    Stop,
     Tenant,
 )
 from services.registry.registry import MadeKey, Registry
@@ -26,6 +27,7 @@ from services.registry.requests import (
     KeyBody,
     ProjectBody,
     RotateBody,
+    StopBody,
     TenantBody,
     body_of,
     query_of,
@@ -65,6 +67,9 @@ class Api:
             Route(f"{PREFIX}/keys/{{key_id}}/rotate", self.rotate_key, methods=["POST"]),
             Route(f"{PREFIX}/models", self._list_installed(Model), methods=["GET"]),
             Route(f"{PREFIX}/providers", self._list_installed(Provider), methods=["GET"]),
+            Route(f"{PREFIX}/stops", self._list_installed(Stop), methods=["GET"]),
+            Route(f"{PREFIX}/stops", self.stop, methods=["POST"]),
+            Route(f"{PREFIX}/stops/{{stop_id:path}}", self.start, methods=["DELETE"]),
         )
 
     def _list(self, of: type[Entity]) -> Endpoint:
@@ -135,6 +140,18 @@ class Api:
         return _shown_once(
             await self._registry.rotate_key(key_id, _reach(caller), body.overlap, _actor(caller))
         )
+
+    async def stop(self, request: Request) -> Response:
+        """POST a stop: for operators."""
+        caller = self._operator(request)
+        body = await body_of(request, StopBody)
+        return _created(await self._registry.stop(body.stop(), _actor(caller)))
+
+    async def start(self, request: Request) -> Response:
+        """DELETE a stop: for operators."""
+        caller = self._operator(request)
+        stop_id = request.path_params["stop_id"]
+        return JSONResponse(view(await self._registry.start(stop_id, _actor(caller))))
 
     def _reader(self, request: Request) -> Caller:
         return caller_of(request, self._live, self._clock, "read", "admin")

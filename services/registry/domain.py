@@ -138,7 +138,25 @@ class Model:
         return self.name
 
 
-Entity = Tenant | Project | Environment | Key | Provider | Model
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """What is not served now: everything (`what` is all), or the calls of one tenant, key, model or provider.
+
+    Its id alone says what is stopped, so that whoever cannot read the rest stops it all the same.
+    """
+
+    entity: ClassVar[str] = "stop"
+    tenant: ClassVar[str] = ""
+    what: str
+    name: str = ""
+    reason: str = ""
+
+    @property
+    def entity_id(self) -> str:
+        return f"{self.what}/{self.name}" if self.name else self.what
+
+
+Entity = Tenant | Project | Environment | Key | Provider | Model | Stop
 
 
 @dataclass(frozen=True, slots=True)

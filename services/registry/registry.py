@@ -13,6 +13,7 @@ from services.registry.domain import (
     Key,
     Origin,
     Project,
+    Stop,
     Tenant,
 )
 from services.registry.seed import key_of
@@ -88,6 +89,25 @@ class Registry:
             made = MadeKey(await _put(ledger, key, actor, now), token)
         self._announce()
         return made
+
+    async def stop(self, stop: Stop, actor: str) -> Kept:
+        """Stop what it names, from now on and until it is started again; once more tells another reason."""
+        now = self._clock.now()
+        async with self._store.writing(actor, now) as ledger:
+            kept = await _put(ledger, stop, actor, now)
+        self._announce()
+        return kept
+
+    async def start(self, stop_id: str, actor: str) -> Kept:
+        """Serve again what a stop named. Raises `NotFound` when there is none."""
+        now = self._clock.now()
+        async with self._store.writing(actor, now) as ledger:
+            kept = await ledger.kept(Stop, stop_id)
+            if kept is None:
+                raise NotFound(f"Nothing is stopped as '{stop_id}'.")
+            await ledger.write(Change(kept.entity, kept.origin, deleted=True))
+        self._announce()
+        return replace(kept, changed_at=now, changed_by=actor)
 
     async def revoke_key(self, key_id: str, tenant: str | None, actor: str) -> Kept:
         """End a key now; once more changes nothing. Raises `NotFound`, also for another tenant's key."""

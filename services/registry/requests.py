@@ -1,11 +1,20 @@
 """What may be asked of the registry over HTTP: bodies and queries, checked as a whole."""
 
 from datetime import UTC, timedelta
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from starlette.requests import Request
 
+from services.registry.domain import Stop
 from shared.config import KeyConfig
 from shared.config.kinds import ID_PATTERN, NAME_PATTERN
 from shared.errors import Invalid
@@ -86,6 +95,24 @@ class KeyBody(_Strict):
             expires_at=self.expires_at,
             policy=policy_of(self.policy),
         )
+
+
+class StopBody(_Strict):
+    """What is to be stopped: `all`, or the calls of one tenant, key, model or provider by its `name`."""
+
+    what: Literal["all", "tenant", "key", "model", "provider"]
+    name: str = Field(default="", max_length=256, pattern=rf"^({NAME_PATTERN})?$")
+    reason: str = Field(default="", max_length=1_000)
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if bool(self.name) is (self.what == "all"):
+            raise ValueError("a name belongs to everything but 'all'")
+        return self
+
+    def stop(self) -> Stop:
+        """The stop as the registry keeps it."""
+        return Stop(self.what, self.name, self.reason)
 
 
 class RotateBody(_Strict):

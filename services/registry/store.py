@@ -23,6 +23,7 @@ from services.registry.domain import (
     Revision,
     Route,
     Snapshot,
+    Stop,
     Tenant,
 )
 from services.registry.tables import (
@@ -33,12 +34,13 @@ from services.registry.tables import (
     MODELS,
     PROJECTS,
     PROVIDERS,
+    STOPS,
     TENANTS,
 )
 from shared.clock import from_micros
 from shared.database import Database
 
-E = TypeVar("E", Tenant, Project, Environment, Key, Provider, Model)
+E = TypeVar("E", Tenant, Project, Environment, Key, Provider, Model, Stop)
 
 # In the order in which rows refer to each other.
 _TABLES: Mapping[type[Entity], Table] = {
@@ -48,6 +50,7 @@ _TABLES: Mapping[type[Entity], Table] = {
     Key: KEYS,
     Provider: PROVIDERS,
     Model: MODELS,
+    Stop: STOPS,
 }
 _NEVER = from_micros(0)
 

@@ -103,6 +103,12 @@ MODELS = _entity_table(
     Column("fallbacks", JSON, nullable=False),
     Column("policy", JSON, nullable=False, server_default="{}"),
 )
+STOPS = _entity_table(
+    "stops",
+    Column("what", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
 CHANGES = Table(
     "changes",
     METADATA,

@@ -32,6 +32,9 @@ ROUTES = (
     ("POST", "/v1/registry/keys/abcdefgh/rotate"),
     ("GET", "/v1/registry/models"),
     ("GET", "/v1/registry/providers"),
+    ("GET", "/v1/registry/stops"),
+    ("POST", "/v1/registry/stops"),
+    ("DELETE", "/v1/registry/stops/tenant/acme"),
 )
 
 
@@ -104,6 +107,9 @@ async def test_every_route_refuses_a_caller_without_a_key_or_with_a_wrong_one(
         ("POST", "tenants", {"tenant": "new"}),
         ("GET", "providers", None),
         ("GET", "models", None),
+        ("GET", "stops", None),
+        ("POST", "stops", {"what": "tenant", "name": "acme"}),
+        ("DELETE", "stops/tenant/acme", None),
         ("GET", "keys?tenant=other", None),
         ("POST", "keys", {"tenant": "other", "name": "x", "scopes": ["serve"]}),
         ("POST", "projects", {"tenant": "other", "project": "x"}),

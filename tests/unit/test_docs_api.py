@@ -23,6 +23,7 @@ from services.registry.requests import (
     ListQuery,
     ProjectBody,
     RotateBody,
+    StopBody,
     TenantBody,
 )
 from services.serving.domain.context import context_of
@@ -132,6 +133,7 @@ def test_every_field_that_a_reader_asks_for_is_told(
         ("`POST /v1/registry/environments`", EnvironmentBody),
         ("`POST /v1/registry/keys`", KeyBody),
         ("`POST /v1/registry/keys/{key_id}/rotate`", RotateBody),
+        ("`POST /v1/registry/stops`", StopBody),
     ],
 )
 def test_every_field_of_the_registry_is_told(section: str, body: type[BaseModel]) -> None:
