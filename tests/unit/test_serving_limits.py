@@ -103,6 +103,7 @@ async def test_who_waits_as_long_as_it_is_told_is_let_in_and_not_a_moment_earlie
 
     refused = await refusal(limiter, wanted)
     assert refused.retry_after_seconds == pytest.approx(60 / 7 - 1, abs=2e-6)
+    assert refused.retry_after_seconds is not None
     world.clock.advance(refused.retry_after_seconds - 0.000_01)
     await refusal(limiter, wanted)
     world.clock.advance(0.000_02)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from services.serving.domain.gate import Entry, no_such_model
 from services.serving.domain.request import Kind
+from services.serving.limits.stops import Stopped, running_routes, runs
 from services.serving.routing.estimate import Estimate, estimate
 from services.serving.routing.permission import permitted, stand_ins
 from services.serving.routing.strategies import (
@@ -55,17 +56,21 @@ class Planner:
         """The routes to try, at least one: the model's own, then those of the names that it falls back to.
 
         Raises `NotFound` for a model that is not live, `Denied` when its tenant or tags bar it from every
-        route, `Invalid` when none answers its kind, and `Unavailable` when all are drained.
+        route, `Invalid` when none answers its kind, and `Unavailable` when all are drained, or stopped.
         """
         model = self._live.models.get(entry.request.model)
         if model is None:
             raise no_such_model(entry.request.model)
         policies = self._live.policies(entry.caller, model.name)[:3]
-        names = (model, *stand_ins(model, self._live.models, policies))
+        others = stand_ins(model, self._live.models, policies)
+        names = (model, *(name for name in others if runs(name, self._live.stops)))
         open_to = [(name, self._permitted(name, entry)) for name in names]
         able = [(name, self._able(routes, entry)) for name, routes in open_to]
         if not any(routes for _, routes in able):
             raise self._refusal(model, entry, *(bool(routes) for _, routes in open_to))
+        able = [(name, running_routes(routes, self._live.stops)) for name, routes in able]
+        if not any(routes for _, routes in able):
+            raise Stopped(f"Every provider of the model {model.name!r}")
         ordered = [route for name, routes in able for route in self._ordered(name, routes, entry)]
         if not ordered:
             raise Unavailable(f"The model {model.name!r} has no route that takes calls now.")
