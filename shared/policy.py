@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import structs
 
 from shared.errors import Invalid
 
@@ -108,7 +109,16 @@ def policy_of(body: object) -> Policy:
     return policy
 
 
+def is_no_stricter(policy: Policy, than: Policy) -> bool:
+    """Whether a policy forbids nothing, or just what another does; what only steers and spares does not count."""
+    return _controls(policy) in (NO_POLICY, _controls(than))
+
+
 def policy_body(policy: Policy) -> Mapping[str, object]:
     """The JSON object that says a policy: only what is not at its default."""
     body: Mapping[str, object] = msgspec.json.decode(msgspec.json.encode(policy))
     return body
+
+
+def _controls(policy: Policy) -> Policy:
+    return structs.replace(policy, cache=NO_POLICY.cache, routing=NO_POLICY.routing)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from shared.config import ProviderConfig
+from shared.config.document import Value
 from shared.config.kinds import FLAG, ID, LINE, NAME, POSITIVE, URL, Kind, choice, whole
 from shared.config.section import Section
 
@@ -11,7 +12,8 @@ DEMO_PROVIDER = ProviderConfig(name=DEMO, kind=DEMO)
 
 _STREAM_USAGE: Mapping[str, Kind[object]] = {"stream_usage": FLAG}
 
-# The kinds that answer, each with its options beside those that every kind has (`headers`, `api_keys`).
+# The kinds that answer, each with its options beside those that every kind has (`headers`, `api_keys`,
+# `max_concurrency`).
 PROVIDER_OPTIONS: Mapping[str, Mapping[str, Kind[object]]] = {
     "openai": _STREAM_USAGE,
     "azure": {**_STREAM_USAGE, "api_version": LINE},
@@ -67,7 +69,8 @@ def _options(section: Section, kind: str) -> dict[str, object]:
     given: dict[str, object] = {
         **{name: section.optional(name, of, None) for name, of in PROVIDER_OPTIONS[kind].items()},
         **{name: section.secret(name) or None for name in _SECRETS.get(kind, ())},
-        "api_keys": _keys(section) or None,
+        "max_concurrency": section.optional("max_concurrency", _AT_ONCE, None),
+        **_keys(section),
         "headers": section.section("headers").options() or None,
     }
     if kind in _NEEDED:
@@ -76,11 +79,31 @@ def _options(section: Section, kind: str) -> dict[str, object]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _keys(section: Section) -> list[str]:
-    """The references of a pool of keys."""
+def _keys(section: Section) -> dict[str, object]:
+    """The references of a pool of keys, and their weights where they have any."""
     value = section.find("api_keys")
     if value is None:
-        return []
+        return {}
     if value.type != "seq":
         section.fault("api_keys", "expected a list of references like ${NAME}.")
-    return [section.reading.reference(item) for item in value.items()]
+    keys = [_key(section, item) for item in value.items()]
+    weighted = any(weight != 1 for _, weight in keys)
+    return {
+        "api_keys": [reference for reference, _ in keys] or None,
+        "key_weights": [weight for _, weight in keys] if weighted else None,
+    }
+
+
+def _key(section: Section, item: Value) -> tuple[str, int]:
+    """A reference, or a mapping of a reference and its weight."""
+    if item.type != "map":
+        return section.reading.reference(item), 1
+    inner = Section(section.reading, item)
+    inner.demand("key", "a reference like ${NAME}")
+    reference, weight = inner.secret("key"), inner.optional("weight", _WEIGHT, 1)
+    inner.close()
+    return reference, weight
+
+
+_AT_ONCE = whole(1, 1_000_000)
+_WEIGHT = whole(1, 1_000_000)

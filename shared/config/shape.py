@@ -12,6 +12,7 @@ from shared.config.providers import DEMO, DEMO_PROVIDER, provider_of
 from shared.config.reading import Reading
 from shared.config.section import Section
 from shared.config.tenants import FIRST_TENANT, tenant_of
+from shared.policy import NO_POLICY, is_no_stricter
 from shared.prices.classes import CLASSES
 from shared.prices.exact import decimal_places
 
@@ -19,6 +20,7 @@ DEMO_MODEL = ModelConfig(name=DEMO, routes=(RouteConfig(provider=DEMO, model=DEM
 
 _WEIGHT = whole(1, 1_000_000)
 _TOKENS = whole(1, 1_000_000_000)
+_MORE = "limits, guardrails or bounds"
 _TAG = matching(r"[^\s=,]{1,64}=[^,]{0,512}", "a tag like region=eu")
 _TOKEN_CLASS = choice(*CLASSES)
 # Seconds have six decimals of their own, and a cost is stored with eighteen.
@@ -63,6 +65,7 @@ def _build_in(reading: Reading, kind: str, name: str) -> bool:
 def _models(root: Section) -> list[ModelConfig]:
     read = [(_model(section), section.find("fallbacks")) for section in root.sections("models")]
     _refuse_cycles(root.reading, read)
+    _refuse_stricter(root.reading, read)
     return [model for model, _ in read]
 
 
@@ -118,6 +121,16 @@ def _refuse_cycles(reading: Reading, models: Sequence[tuple[ModelConfig, Value |
         first = min(way, key=order.index, default="")
         if place is not None and way and model.name == first:
             reading.fault(place, f"the model falls back to itself: {' -> '.join(way)}.")
+
+
+def _refuse_stricter(reading: Reading, models: Sequence[tuple[ModelConfig, Value | None]]) -> None:
+    """A call is let in by the model that it names: no fallback may want more of it than that did."""
+    policies = {model.name: model.policy for model, _ in models}
+    for model, place in models:
+        for name in model.fallbacks:
+            its = policies.get(name, NO_POLICY)
+            if place is not None and not is_no_stricter(its, model.policy):
+                reading.fault(place, f"'{name}' has {_MORE} that '{model.name}' does not have.")
 
 
 def _way_back(name: str, fallbacks: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

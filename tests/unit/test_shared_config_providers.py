@@ -99,3 +99,75 @@ def test_an_access_key_and_a_pool_of_keys_stay_references(file: File) -> None:
         "secret_access_key": "${B}",
         "api_keys": ["${A}", "${B}"],
     }
+
+
+def test_a_pool_of_keys_may_have_weights_and_a_provider_a_limit(file: File) -> None:
+    config = file.load(
+        """
+        providers:
+          - name: pooled
+            kind: openai
+            options:
+              max_concurrency: 64
+              api_keys:
+                - {key: "${A}", weight: 3}
+                - "${B}"
+        """,
+        A="a",
+        B="b",
+    )
+
+    assert config.providers[0].options == {
+        "max_concurrency": 64,
+        "api_keys": ["${A}", "${B}"],
+        "key_weights": [3, 1],
+    }
+
+
+def test_a_key_with_a_weight_is_checked_as_any_other(file: File) -> None:
+    assert file.faults(
+        """
+        providers:
+          - name: pooled
+            kind: openai
+            options:
+              max_concurrency: 0
+              api_keys: [{weight: 0, colour: red}]
+        """
+    ) == [
+        "leeway.yaml:5: providers[0].options.max_concurrency: expected a whole number from 1 to 1000000, not '0'.",
+        "leeway.yaml:6: providers[0].options.api_keys[0].colour: there is no such key (there is: key, weight).",
+        "leeway.yaml:6: providers[0].options.api_keys[0].key: is required: a reference like ${NAME}.",
+        "leeway.yaml:6: providers[0].options.api_keys[0].weight: expected a whole number from 1 to 1000000, not '0'.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("own", "spares", "faults"),
+    [
+        (
+            "",
+            "limits: {concurrent: 1}",
+            [
+                "leeway.yaml:3: models[0].fallbacks: 'b' has limits, guardrails or bounds that 'a' does not have."
+            ],
+        ),
+        ("limits: {concurrent: 1}", "limits: {concurrent: 1}", []),
+        ("limits: {concurrent: 1}", "routing: {strategy: priority}", []),
+    ],
+)
+def test_a_fallback_wants_no_more_of_a_call_than_the_model_that_let_it_in(
+    file: File, own: str, spares: str, faults: list[str]
+) -> None:
+    text = f"""
+        models:
+          - name: a
+            fallbacks: [b]
+            routes: [{{provider: demo, model: demo}}]
+            {own}
+          - name: b
+            routes: [{{provider: demo, model: demo}}]
+            {spares}
+        """
+
+    assert (file.faults(text) if faults else list(file.load(text).secrets)) == faults

@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
-from msgspec import structs
-
 from shared.live import Model, Route
-from shared.policy import NO_POLICY, Policy
+from shared.policy import Policy, is_no_stricter
 
 
 def permitted(route: Route, tenant: str, tags: Mapping[str, str]) -> bool:
@@ -33,7 +31,7 @@ def stand_ins(
     return [
         other
         for other in named
-        if may_ask(other.name, policies) and _no_stricter(other.policy, model.policy)
+        if may_ask(other.name, policies) and is_no_stricter(other.policy, model.policy)
     ]
 
 
@@ -48,12 +46,3 @@ def may_ask(name: str, policies: Sequence[Policy]) -> bool:
 def _carries(tags: Mapping[str, str], wanted: str) -> bool:
     name, _, value = wanted.partition("=")
     return tags.get(name) == value
-
-
-def _no_stricter(other: Policy, than: Policy) -> bool:
-    return _controls(other) in (NO_POLICY, _controls(than))
-
-
-def _controls(policy: Policy) -> Policy:
-    """What of a policy forbids: neither what steers nor what is kept."""
-    return structs.replace(policy, cache=NO_POLICY.cache, routing=NO_POLICY.routing)
