@@ -45,7 +45,13 @@ class NotFound(LeewayError):
 
 
 class Conflict(LeewayError):
-    """The thing exists, but in a state that forbids the request."""
+    """The thing exists, but in a state that forbids the request; for now, when it says for how long."""
+
+    def __init__(
+        self, message: str, *, code: str = "", retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Denied(LeewayError):

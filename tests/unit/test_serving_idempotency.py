@@ -9,6 +9,7 @@ import pytest
 from services.serving.client import Client
 from services.serving.idempotency.claims import (
     MAX_KEY_CHARS,
+    RETRY_SECONDS,
     Claim,
     Idempotency,
     IdempotencyLimits,
@@ -90,6 +91,7 @@ async def test_a_retry_waits_no_longer_than_it_is_told_to() -> None:
             await waiting
 
     assert refused.value.code == "idempotency_in_progress"
+    assert refused.value.retry_after_seconds == RETRY_SECONDS
 
 
 async def test_another_body_under_the_key_is_refused_while_the_first_runs_and_after() -> None:

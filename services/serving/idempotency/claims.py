@@ -25,6 +25,8 @@ log = structlog.get_logger()
 
 MAX_KEY_CHARS = 255
 _PRINTABLE = re.compile(rf"[\x20-\x7e]{{1,{MAX_KEY_CHARS}}}")
+# After this a retry may ask again for the answer of a request that still runs.
+RETRY_SECONDS = 1.0
 _FIRST_LOOK_SECONDS = 0.01
 _LAST_LOOK_SECONDS = 0.25
 
@@ -183,4 +185,5 @@ def _still_running(seconds: float) -> Conflict:
     return Conflict(
         f"The request of this Idempotency-Key is still running after {seconds:g} s; ask again for its answer.",
         code="idempotency_in_progress",
+        retry_after_seconds=RETRY_SECONDS,
     )

@@ -21,10 +21,19 @@ BEAT_SECONDS = 5.0
 # When a call ends nobody knows: whoever asks again after this costs little.
 PLACE_WAIT_SECONDS = 1.0
 
-_PER = {
-    "requests": ("requests a minute", "rate_limit_exceeded"),
-    "tokens": ("tokens a minute", "tokens_limit"),
-    "places": ("calls at the same time", "concurrency_limit"),
+
+@dataclass(frozen=True, slots=True)
+class _Wording:
+    """How a refusal says what there is too much of."""
+
+    what: str
+    code: str
+
+
+_WORDINGS = {
+    "requests": _Wording("requests a minute", code="rate_limit_exceeded"),
+    "tokens": _Wording("tokens a minute", code="tokens_limit"),
+    "places": _Wording("calls at the same time", code="concurrency_limit"),
 }
 
 
@@ -181,11 +190,11 @@ def _refusal(
     occupied = zip(bounds.places, places, taken.busy, strict=True)
     reached += [(PLACE_WAIT_SECONDS, each) for each, place, busy in occupied if busy >= place.limit]
     seconds, bound = max(reached, key=lambda each: each[0])
-    what, code = _PER[bound.what]
+    wording = _WORDINGS[bound.what]
     LIMITED.labels(bound.what, bound.of).inc()
     return Limited(
-        f"The {bound.of} {bound.whose!r} may have {bound.limit} {what}: try again in {seconds:.3f} s.",
+        f"The {bound.of} {bound.whose!r} may have {bound.limit} {wording.what}: try again in {seconds:.3f} s.",
         retry_after_seconds=seconds,
-        code=code,
+        code=wording.code,
         headers=headers,
     )
