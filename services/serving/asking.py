@@ -106,7 +106,8 @@ class Asker:
 
     def _way(self, call: Call, routing: Routing) -> Way:
         upstreams = self._means.upstreams
-        rules = WayRules(routing, upstreams.limits.retries, call.context.session_id)
+        session = call.context.session_id if routing.sticky else ""
+        rules = WayRules(routing, upstreams.limits.retries, session)
         return Way([upstreams.pool(route) for route in call.routes], rules, self._draw)
 
 
