@@ -29,6 +29,13 @@ class JSONResponse(Response):
         return orjson.dumps(content)
 
 
+def token_of(headers: Mapping[str, str]) -> str:
+    """The API key of a request whose caller is known; see `caller_by`."""
+    return (
+        headers.get("x-api-key", "").strip() or headers["authorization"].partition(" ")[2].strip()
+    )
+
+
 def caller_of(request: Request, live: LiveView, clock: Clock, *scopes: str) -> Caller:
     """Who is calling, by `Authorization: Bearer` or `x-api-key`; raises `Denied` without one of the scopes.
 
@@ -112,7 +119,7 @@ def error_response(error: LeewayError, headers: Mapping[str, str] | None = None)
     """An error in OpenAI's format, with the status of its category."""
     status, kind = _status(error)
     extra = dict(headers or {})
-    if isinstance(error, Unavailable) and error.retry_after_seconds is not None:
+    if isinstance(error, Unavailable | Conflict) and error.retry_after_seconds is not None:
         extra |= _patience(error.retry_after_seconds)
     if isinstance(error, Limited):
         extra |= error.headers

@@ -41,7 +41,7 @@ FEEDBACK_RECEIVED = Topic(
     "feedback.received.v1", "FeedbackReceived", ("feedback",), ("warehouse", "drift")
 )
 INTERACTION_SCORED = Topic(
-    "interaction.scored.v1", "InteractionScored", ("evaluation",), ("warehouse", "drift")
+    "interaction.scored.v1", "InteractionScored", ("evaluation", "serving"), ("warehouse", "drift")
 )
 INTERACTION_EMBEDDED = Topic(
     "interaction.embedded.v1", "InteractionEmbedded", ("drift",), ("warehouse",), compression=""

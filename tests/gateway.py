@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -94,12 +95,13 @@ async def gateway(
     """A gateway that serves until the block ends, and then drains."""
     live = _live(wiring)
     kept = outbox or FakeOutbox()
-    app = build(settings or Settings(), _host(live, kept, wiring.secrets))
-    running = Running([app])
-    await running.start()
-    async with served(http_app(app.routes, lambda: True)) as urls:
-        yield Gateway(urls[0], kept, live, app)
-    await running.stop(5)
+    with tempfile.TemporaryDirectory() as folder:
+        app = build(settings or Settings(), _host(Path(folder), live, kept, wiring.secrets))
+        running = Running([app])
+        await running.start()
+        async with served(http_app(app.routes, lambda: True)) as urls:
+            yield Gateway(urls[0], kept, live, app)
+        await running.stop(5)
 
 
 def tell(live: LiveView, entity: str, entity_id: str, body: Mapping[str, Any]) -> None:
@@ -133,12 +135,12 @@ def _live(wiring: Wiring) -> LiveView:
     return live
 
 
-def _host(live: LiveView, outbox: FakeOutbox, secrets: Mapping[str, str]) -> Host:
+def _host(data: Path, live: LiveView, outbox: FakeOutbox, secrets: Mapping[str, str]) -> Host:
     def group(*_: object) -> Any:
         raise AssertionError("serving consumes nothing")
 
     return Host(
-        data=Path(),
+        data=data,
         config=Config(secrets=secrets),
         clock=SystemClock(),
         outbox=outbox,

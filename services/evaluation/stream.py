@@ -7,7 +7,6 @@ import orjson
 from google.protobuf.message import DecodeError
 
 from leeway_pb.v1.interaction_pb2 import InteractionCompleted
-from leeway_pb.v1.score_pb2 import InteractionScored
 
 from services.evaluation.domain import (
     READABLE_POLICIES,
@@ -17,10 +16,9 @@ from services.evaluation.domain import (
     Judgement,
     is_sampled,
 )
-from shared.clock import Clock, micros
-from shared.ids import derived_id
+from shared.clock import Clock
 from shared.log.record import DeadLetter, Effect, Fact, Record
-from shared.topics import INTERACTION_SCORED
+from shared.scores import Score, score_fact
 
 _TOOL_TYPES = frozenset({"tool_use", "tool_call", "function_call", "custom_tool_call"})
 _TEXT_TYPES = frozenset({"text", "input_text", "output_text"})
@@ -69,25 +67,15 @@ class EvaluationHandler:
     def _fact(
         self, message: InteractionCompleted, evaluator: Evaluator, judgement: Judgement
     ) -> Fact:
-        of = (message.tenant, message.interaction_id)  # another tenant may have the same id
-        score_id = derived_id("score", *of, evaluator.name, evaluator.version)
-        score = InteractionScored(
-            score_id=score_id,
-            tenant=message.tenant,
-            project=message.project,
-            environment=message.environment,
-            interaction_id=message.interaction_id,
-            request_model=message.request_model,
-            evaluator=evaluator.name,
-            evaluator_version=evaluator.version,
-            value=judgement.value,
-            label=judgement.label,
-            passed=judgement.passed,
-            explanation=judgement.explanation,
-            scored_at_us=micros(self._clock.now()),
-            started_at_us=message.started_at_us,
+        score = Score(
+            evaluator.name,
+            evaluator.version,
+            judgement.value,
+            judgement.label,
+            judgement.passed,
+            judgement.explanation,
         )
-        return Fact(INTERACTION_SCORED, message.tenant, score_id, score.SerializeToString())
+        return score_fact(message, score, self._clock.now())
 
 
 def interaction_of(message: InteractionCompleted) -> Interaction:

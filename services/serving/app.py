@@ -1,39 +1,126 @@
 """Serving, composed in the order that a call flows."""
 
-from services.serving.api import SCOPE, Door, DoorLimits, routes
-from services.serving.calls import Calls
-from services.serving.domain.gate import EnvironmentKnown, Gate, ScopeHeld
+import random
+
+from services.serving.api import CALLS, SCOPE, Door, DoorLimits, routes
+from services.serving.asking import Asker
+from services.serving.bounds import CostBounded, LengthBounded, ModelAllowed, PricedBound
+from services.serving.cache.answers import AnswerCache
+from services.serving.cache.local import LocalCache
+from services.serving.cache.meaning import Meaning
+from services.serving.cache.valkey import ValkeyCache
+from services.serving.calls import CallLimits, Calls
+from services.serving.domain.budget import AlwaysSufficient, BudgetHeld
+from services.serving.domain.gate import Check, EnvironmentKnown, Gate, ScopeHeld
+from services.serving.idempotency.claims import Idempotency, IdempotencyLimits
 from services.serving.inflight import InFlight
+from services.serving.limits.check import LimitsHeld
+from services.serving.limits.limiter import Limiter
+from services.serving.limits.stops import NotStopped
 from services.serving.prices import BookPricer
+from services.serving.prompts.check import PromptWritten
+from services.serving.prompts.files import FilePrompts
+from services.serving.prompts.port import NoPrompts
 from services.serving.providers.catalogue import Catalogue
 from services.serving.providers.upstream import UpstreamHttp, UpstreamLimits
+from services.serving.routing.planner import Planner
+from services.serving.routing.quotes import BookQuoter
+from services.serving.routing.upstream import RoutingLimits
+from services.serving.routing.upstreams import Upstreams
 from services.serving.settings import Settings
+from services.serving.state.opening import OpenState, state_at
+from services.serving.state.valkey import ValkeyState
 from services.serving.stream import OutboxJournal
+from shared.embedding import WordLlamaEmbedder
 from shared.lifecycle import App, Host
 from shared.prices.seed import installed_book
 
 
 def build(settings: Settings, host: Host) -> App:
     """The gateway: its routes, and the connections and calls that must end before the process does."""
-    gate = Gate([ScopeHeld(SCOPE), EnvironmentKnown(host.live)])
-    journal = OutboxJournal(host.outbox, host.live, host.clock)
+    live, clock = host.live, host.clock
+    book = installed_book(host.config)
+    state = state_at(
+        settings.state_url, host.data / "serving", clock, settings.state_timeout_seconds
+    )
+    limiter = Limiter(state, clock)
+    prompts = None if settings.prompts is None else FilePrompts(settings.prompts, clock)
+    meaning = Meaning(WordLlamaEmbedder)
+    journal = OutboxJournal(host.outbox, live, clock)
     http = UpstreamHttp(_upstream_limits(settings), host.tracing)
+    catalogue = Catalogue(live, http, clock, host.config.secret)
+    upstreams = Upstreams(live, catalogue.resolved, clock, RoutingLimits())
+    quoter = BookQuoter(book)
+    bound = PricedBound(live, quoter, clock)
+    checks: list[Check] = [
+        ScopeHeld(SCOPE),
+        EnvironmentKnown(live),
+        PromptWritten(prompts or NoPrompts(), dict(CALLS.values())),
+        ModelAllowed(live),
+        NotStopped(live),
+        LengthBounded(live),
+        CostBounded(live, bound),
+        LimitsHeld(live, limiter),
+        BudgetHeld(AlwaysSufficient(), bound),
+    ]
     calls = Calls(
-        gate,
+        Gate(checks),
         journal,
-        Catalogue(host.live, http, host.clock, host.config.secret),
-        BookPricer(installed_book(host.config)),
-        live=host.live,
-        clock=host.clock,
-        max_attempts=settings.max_attempts,
+        Planner(live, upstreams, catalogue.answers, quoter, clock),
+        Asker(
+            live,
+            upstreams,
+            catalogue.answering,
+            clock,
+            max_attempts=settings.max_attempts,
+            draw=random.Random(),  # noqa: S311 - it spreads load, and guards nothing
+        ),
+        _cache(settings, host, meaning, state),
+        BookPricer(book),
+        clock,
+        CallLimits(settings.quiet_seconds),
     )
     in_flight = InFlight(journal.recover)
-    limits = DoorLimits(
-        max_body_bytes=settings.max_body_bytes,
-        client_idle_seconds=settings.client_idle_seconds,
+    door = Door(
+        calls,
+        Idempotency(state, clock, _idempotency_limits(settings)),
+        in_flight,
+        live,
+        clock,
+        DoorLimits(settings.max_body_bytes, settings.client_idle_seconds),
     )
-    door = Door(calls, in_flight, host.live, host.clock, limits)
-    return App("serving", routes=routes(door), resources=[http, in_flight])
+    return App(
+        "serving",
+        routes=routes(door),
+        resources=[http, state, limiter, meaning, *([prompts] if prompts else []), in_flight],
+        tasks=[limiter.run, *([prompts.run] if prompts else [])],
+    )
+
+
+def _cache(settings: Settings, host: Host, meaning: Meaning, state: OpenState) -> AnswerCache:
+    questions = settings.cache_questions
+    memory = LocalCache(host.clock, capacity_bytes=settings.cache_bytes, questions=questions)
+    shared = (
+        ValkeyCache(state.server, host.clock, questions=questions)
+        if isinstance(state, ValkeyState)
+        else memory
+    )
+    return AnswerCache(
+        host.live,
+        host.clock,
+        meaning,
+        memory,
+        shared,
+        max_answer_bytes=settings.cache_max_answer_bytes,
+    )
+
+
+def _idempotency_limits(settings: Settings) -> IdempotencyLimits:
+    return IdempotencyLimits(
+        keep_seconds=settings.idempotency_keep_seconds,
+        max_reply_bytes=settings.idempotency_max_reply_bytes,
+        wait_seconds=settings.idempotency_wait_seconds,
+    )
 
 
 def _upstream_limits(settings: Settings) -> UpstreamLimits:

@@ -1,12 +1,15 @@
-"""The life of a call: gate, routes, open, ask, account, close, and only then the client's answer."""
+"""The life of a call: gate, cache, routes, open, ask, account, close, and only then the client's answer."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
-from typing import TypeVar
 
+from services.serving.asking import Asker
+from services.serving.cache.answers import AnswerCache, Look
+from services.serving.cache.replay import Recording, parts_of
 from services.serving.client import Client, ClientLeft
 from services.serving.domain.account import Account, Event
 from services.serving.domain.call import (
@@ -18,21 +21,30 @@ from services.serving.domain.call import (
     Status,
     interaction_of,
 )
-from services.serving.domain.context import continued_trace
 from services.serving.domain.failure import UpstreamFailed, malformed
-from services.serving.domain.gate import Entry, Gate, no_such_model
+from services.serving.domain.gate import End, Entry, Gate, settle
 from services.serving.domain.request import Kind
-from services.serving.domain.route import plan
 from services.serving.domain.trail import Trail
-from services.serving.providers.catalogue import Catalogue
+from services.serving.domain.verdict import Blocked, Verdict
+from services.serving.outgoing import Outgoing
+from services.serving.protocols.dialect import dialect_of, ending
 from services.serving.providers.port import Ask, Provider, Reply, Stream
-from services.serving.replies import error_event, stream_end, stream_headers
+from services.serving.replies import stream_headers
+from services.serving.routing.planner import Planner
 from shared.clock import Clock
 from shared.errors import Invalid, LeewayError, Unavailable
 from shared.interactions import Interaction
-from shared.live import LiveView, Route
+from shared.live import Route
 
-T = TypeVar("T")
+_BEFORE_ITS_TIME = "ended a stream that had not begun"
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A call that may be answered, and what the cache has for it. It is open in the journal unless it has all."""
+
+    call: Call
+    look: Look
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,170 +55,204 @@ class Answered:
     cost_usd: Decimal | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Begun:
-    """A stream whose first batch has come."""
+@dataclass(slots=True)
+class _Work:
+    """What is known of a call while it is answered."""
 
-    stream: Stream
+    begun: Begun
+    trail: Trail = field(default_factory=Trail)
+    account: Account = field(default_factory=Account)
+
+    @property
+    def call(self) -> Call:
+        return self.begun.call
+
+    @property
+    def look(self) -> Look:
+        return self.begun.look
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A stream whose first events have come: nothing of it was sent yet."""
+
     first: Sequence[Event]
+    stream: Stream
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """How long a stream's client is told nothing before it hears a sign of life."""
+
+    quiet_seconds: float = 15.0
 
 
 class Calls:
-    """Serves calls, each once: an upstream is asked only when the call is open in the journal, and the
-    client has its whole answer only when the interaction is stored."""
+    """Serves calls: each is open in the journal while an upstream is asked, and stored before it is answered."""
 
     def __init__(
         self,
         gate: Gate,
         journal: Journal,
-        catalogue: Catalogue,
+        planner: Planner,
+        asker: Asker,
+        cache: AnswerCache,
         pricer: Pricer,
-        *,
-        live: LiveView,
         clock: Clock,
-        max_attempts: int,
+        limits: CallLimits,
     ) -> None:
         self._gate = gate
         self._journal = journal
-        self._catalogue = catalogue
+        self._planner = planner
+        self._asker = asker
+        self._cache = cache
         self._pricer = pricer
-        self._live = live
         self._clock = clock
-        self._max_attempts = max_attempts
+        self._limits = limits
 
-    async def begin(self, entry: Entry) -> Call:
-        """A call that may be served and is open. Raises what refuses it: nothing was asked then."""
+    async def begin(self, entry: Entry, cache_control: str = "") -> Begun:
+        """A call that may be answered. Raises what refuses it: nothing was asked then, and nothing is held."""
         started_at = self._clock.now()
-        entry = await self._gate.admit(entry)
-        call = Call(
-            interaction_id=entry.interaction_id,
-            caller=entry.caller,
-            request=entry.request,
-            context=entry.context,
-            routes=self._routes(entry),
-            started_at=started_at,
-        )
-        await self._journal.begin(call)
-        return call
+        try:
+            admitted = await self._gate.admit(entry)
+        except Blocked as blocked:
+            await self._record_refusal(_call_of(entry, started_at), blocked)
+            raise
+        begun = False
+        try:
+            call = _call_of(admitted, started_at, self._planner.plan(admitted))
+            look = await self._cache.look(call.caller, call.request, call.context, cache_control)
+            if look.hit is None:
+                await self._journal.begin(call)
+            begun = True
+        finally:
+            if not begun:
+                await settle(admitted.holds, End(None))
+        return Begun(call, look)
 
-    async def complete(self, call: Call, client: Client) -> Answered:
+    async def complete(self, begun: Begun, client: Client) -> Answered:
         """The whole answer. Raises why there is none; either way the call is accounted for."""
-        trail, account = Trail(), Account()
-        ask = _embedding if call.request.kind is Kind.EMBEDDING else _completion
+        work = _Work(begun)
         failure: BaseException | None = None
         try:
             async with client.watched():
-                reply = await self._ask(call, trail, ask)
-            account.take(reply.tree, reply.usage)
+                reply = await self._reply(work)
+            work.account.take(reply.tree, reply.usage)
         except _ENDINGS as fault:
             failure = fault
-        interaction = await self._settle(call, trail, account, failure)
+        cost = await self._settle(work, failure)
         if failure is not None:
             raise failure
-        return Answered(reply, self._pricer.price(interaction))
+        await self._cache.keep(
+            work.look, parts_of(reply, work.call.request.kind), work.account.answer, cost
+        )
+        return Answered(reply, cost)
 
-    async def relay(self, call: Call, client: Client) -> None:
+    async def relay(self, begun: Begun, client: Client) -> None:
         """Send the answer on as it comes. Raises why there is none, as long as none of it was sent."""
-        trail, account = Trail(), Account(wants_usage=call.request.wants_usage)
+        work = _Work(begun)
+        call, dialect = begun.call, dialect_of(begun.call.request.kind)
         failure: BaseException | None = None
+        recording = Recording(call.request.kind, self._cache.max_answer_bytes)
+        headers = stream_headers(call, begun.look)
+        async with Outgoing(client, headers, dialect.keep_alive, self._limits.quiet_seconds) as out:
+            try:
+                async with client.watched():
+                    await self._pass_on(work, out, recording)
+            except _ENDINGS as fault:
+                failure = fault
         try:
-            async with client.watched():
-                await self._pass_on(call, client, trail, account)
-        except _ENDINGS as fault:
-            failure = fault
-        try:
-            interaction = await self._settle(call, trail, account, failure)
+            cost = await self._settle(work, failure)
         except Unavailable as full:
             failure = failure or full
         if failure is None:
-            await client.finish(stream_end(self._pricer.price(interaction)))
-        elif account.began and isinstance(failure, LeewayError):
-            await client.finish(error_event(failure))
+            await self._cache.keep(work.look, recording.parts, work.account.answer, cost)
+            await client.finish(ending(work.account.final, cost))
+        elif out.begun and isinstance(failure, LeewayError):
+            last = work.account.last
+            event = dialect.error_event(failure, call.interaction_id, after=last)
+            await client.break_off(event)
         else:
             raise failure
 
-    async def _pass_on(self, call: Call, client: Client, trail: Trail, account: Account) -> None:
-        begun = await self._ask(call, trail, _first_batch)
-        async with aclosing(begun.stream):
-            account.began = True
-            await client.begin(200, stream_headers(call.interaction_id))
-            await self._send(begun.first, account, client)
-            async for events in begun.stream:
-                await self._send(events, account, client)
+    async def _reply(self, work: _Work) -> Reply:
+        if work.look.hit is not None:
+            return work.look.hit.reply()
+        how = _embedding if work.call.request.kind is Kind.EMBEDDING else _completion
+        return await self._asker.ask(work.call, work.trail, how)
 
-    async def _send(self, events: Sequence[Event], account: Account, client: Client) -> None:
-        data = account.fold(events, self._clock.now())
-        if data:
-            await client.write(data)
+    async def _pass_on(self, work: _Work, out: Outgoing, recording: Recording) -> None:
+        async with self._events(work) as batches:
+            async for events in batches:
+                work.account.began = True
+                recording.take(events)
+                data = work.account.fold(events, self._clock.now())
+                if data or not out.begun:
+                    await out.write(data)
 
-    async def _ask(
-        self, call: Call, trail: Trail, how: Callable[[Provider, Ask], Awaitable[T]]
-    ) -> T:
-        """The first answer that a route gives. Raises the last route's failure when none does."""
-        traceparent = continued_trace(call.context)
-        waiting, repeated = list(call.routes), False
-        for _ in range(self._max_attempts):
-            route = waiting.pop(0)
-            trail.start(route, self._clock.now())
-            try:
-                provider = self._catalogue.provider(route.provider)
-                return await how(provider, Ask(call.request, route.model, traceparent))
-            except UpstreamFailed as failure:
-                trail.end(
-                    self._clock.now(), Status.ERROR, failure.upstream_status, failure.error_type
-                )
-                last = failure
-            if last.dropped and not repeated:
-                waiting.insert(0, route)
-                repeated = True
-            if not last.elsewhere or not waiting:
-                break
-        raise last
+    @asynccontextmanager
+    async def _events(self, work: _Work) -> AsyncIterator[AsyncIterator[Sequence[Event]]]:
+        """The events of the answer; once there are some, an upstream has begun to answer."""
+        if work.look.hit is not None:
+            async with aclosing(work.look.hit.stream()) as kept:
+                yield kept
+            return
+        opened = await self._asker.ask(work.call, work.trail, _first_batch)
+        async with aclosing(opened.stream):
+            yield _all(opened)
 
-    async def _settle(
-        self, call: Call, trail: Trail, account: Account, failure: BaseException | None
-    ) -> Interaction:
-        """Store what the call came to. Raises `Unavailable`."""
+    async def _settle(self, work: _Work, failure: BaseException | None) -> Decimal | None:
+        """Store what the call came to; what it cost. Raises `Unavailable`."""
+        call, account, hit = work.call, work.account, work.look.hit
         now = self._clock.now()
         status, fault = _verdict(failure, began=account.began)
-        trail.end(now, status, 200 if account.began or failure is None else 0, fault.error_type)
-        ending = Ending(
+        work.trail.end(
+            now, status, 200 if account.began or failure is None else 0, fault.error_type
+        )
+        told = Ending(
             status=status,
             ended_at=now,
-            attempts=trail.made,
+            attempts=work.trail.made,
             answer=account.answer,
             usage=account.usage,
             first_token_at=account.first_token_at,
             fault=fault,
+            cache=hit.how if hit is not None else "",
+            cache_saved_usd=hit.saved_usd if hit is not None else None,
         )
-        interaction = interaction_of(call, ending)
-        await self._journal.end(call, interaction)
-        return interaction
+        return await self._store(call, interaction_of(call, told), _verdicts(call, failure))
 
-    def _routes(self, entry: Entry) -> Sequence[Route]:
-        """The routes to try. A provider that is not there is kept, so that its absence is told."""
-        model = self._live.models.get(entry.request.model)
-        if model is None:
-            raise no_such_model(entry.request.model)
-        session = entry.context.session_id
-        seed = f"{entry.caller.tenant}/{session}" if session else entry.interaction_id
-        planned = plan(model, self._live.models, seed)
-        able = [route for route in planned if self._answers(route, entry.request.kind)]
-        if planned and not able:
-            raise Invalid(
-                f"The model {model.name!r} cannot answer a request of kind {entry.request.kind}.",
-                param="model",
-                code="unsupported_operation",
-            )
-        if not able:
-            raise Unavailable(f"The model {model.name!r} has no route that takes calls now.")
-        return able
-
-    def _answers(self, route: Route, kind: Kind) -> bool:
+    async def _store(
+        self, call: Call, interaction: Interaction, verdicts: Sequence[Verdict]
+    ) -> Decimal | None:
+        cost = self._pricer.price(interaction)
+        interaction = _with_cost(interaction, cost)
         try:
-            return kind in self._catalogue.provider(route.provider).kinds
-        except UpstreamFailed:
-            return True
+            await self._journal.end(call, interaction, verdicts)
+        finally:
+            await settle(call.holds, End(interaction, cost))
+        return cost
+
+    async def _record_refusal(self, call: Call, blocked: Blocked) -> None:
+        """A call that a guard refused is recorded with what the guard said; no upstream was asked."""
+        fault = Fault(blocked.code, blocked.message, blocked.status)
+        refused = Ending(Status.ERROR, self._clock.now(), fault=fault)
+        await self._journal.end(call, interaction_of(call, refused), blocked.verdicts)
+
+
+def _call_of(entry: Entry, started_at: datetime, routes: Sequence[Route] = ()) -> Call:
+    return Call(
+        interaction_id=entry.interaction_id,
+        caller=entry.caller,
+        request=entry.request,
+        context=entry.context,
+        routes=routes,
+        started_at=started_at,
+        timeout_seconds=entry.timeout_seconds,
+        holds=entry.holds,
+        headers=entry.headers,
+        verdicts=entry.verdicts,
+    )
 
 
 async def _completion(provider: Provider, ask: Ask) -> Reply:
@@ -217,11 +263,32 @@ async def _embedding(provider: Provider, ask: Ask) -> Reply:
     return await provider.embed(ask)
 
 
-async def _first_batch(provider: Provider, ask: Ask) -> _Begun:
+async def _first_batch(provider: Provider, ask: Ask) -> _Opened:
     stream = provider.stream(ask)
     async for events in stream:
-        return _Begun(stream, events)
-    raise malformed(ask.model, "ended a stream that had not begun")
+        return _Opened(events, stream)
+    raise malformed(ask.model, _BEFORE_ITS_TIME)
+
+
+async def _all(opened: _Opened) -> AsyncIterator[Sequence[Event]]:
+    yield opened.first
+    async for events in opened.stream:
+        yield events
+
+
+def _with_cost(interaction: Interaction, cost: Decimal | None) -> Interaction:
+    """The interaction whose last attempt, which answered it, is told to have cost what the call did."""
+    if cost is None or not interaction.attempts:
+        return interaction
+    *others, last = interaction.attempts
+    if last.cost_usd is not None:
+        return interaction
+    return replace(interaction, attempts=(*others, replace(last, cost_usd=cost)))
+
+
+def _verdicts(call: Call, failure: BaseException | None) -> Sequence[Verdict]:
+    told = failure.verdicts if isinstance(failure, Blocked) else ()
+    return (*call.verdicts, *told)
 
 
 def _verdict(failure: BaseException | None, *, began: bool) -> tuple[Status, Fault]:

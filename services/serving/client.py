@@ -22,6 +22,9 @@ class Client:
         self._send = send
         self._idle_seconds = idle_seconds
 
+    def asked(self) -> None:
+        """An upstream may have been asked from now on: what is refused is an answer, too."""
+
     def watched(self) -> "Watch":
         """A block that ends with `ClientLeft` as soon as the client goes away; the body must have been read."""
         return Watch(self._receive)

@@ -1,13 +1,14 @@
-"""What clients are told beside the answers of models: errors, in OpenAI's format, headers, and costs."""
+"""What clients are told beside the answers of models: headers, costs, and refusals in their own protocol."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-import orjson
-
+from services.serving.cache.answers import Look
 from services.serving.client import Headers
+from services.serving.domain.call import Call
 from services.serving.domain.failure import UpstreamFailed
-from services.serving.domain.sse import DONE, comment, data_event
+from services.serving.protocols.dialect import Dialect
 from shared.errors import LeewayError
 from shared.http import error_response
 from shared.prices.exact import decimal_text
@@ -18,6 +19,7 @@ _STREAM = (
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),  # nginx passes a stream on as it comes only when told
 )
+_NOT_OURS = frozenset((b"content-length", b"content-type"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,52 +31,35 @@ class Refusal:
     body: bytes
 
 
-def answer_headers(interaction_id: str, cost_usd: Decimal | None) -> Headers:
+def answer_headers(call: Call, look: Look, cost_usd: Decimal | None) -> Headers:
     """The headers of a whole answer."""
-    headers = [_JSON, (b"x-leeway-interaction-id", interaction_id.encode())]
-    if cost_usd is not None:
-        headers.append((b"x-leeway-cost-usd", decimal_text(cost_usd).encode()))
-    return headers
+    cost = () if cost_usd is None else ((b"x-leeway-cost-usd", decimal_text(cost_usd).encode()),)
+    return [_JSON, *_ids(call.interaction_id), *cost, *_told(call.headers), *_told(look.headers)]
 
 
-def stream_headers(interaction_id: str) -> Headers:
+def stream_headers(call: Call, look: Look) -> Headers:
     """The headers of a stream of events."""
-    return [*_STREAM, (b"x-leeway-interaction-id", interaction_id.encode())]
+    return [*_STREAM, *_ids(call.interaction_id), *_told(call.headers), *_told(look.headers)]
 
 
-def stream_end(cost_usd: Decimal | None) -> bytes:
-    """What ends a whole stream: what it cost, when that can be told, where clients look for nothing."""
-    if cost_usd is None:
-        return DONE
-    return comment(f"x-leeway-cost-usd {decimal_text(cost_usd)}") + DONE
-
-
-def refusal(error: LeewayError, interaction_id: str) -> Refusal:
-    """What refuses a call; what an upstream said of it passes through."""
-    own = ((b"x-leeway-interaction-id", interaction_id.encode()),) if interaction_id else ()
+def refusal(
+    error: LeewayError, dialect: Dialect, request_id: str, *, of_a_call: bool = True
+) -> Refusal:
+    """What refuses a request; what an upstream said of it passes through. It was a call once its caller was known."""
+    body = dialect.error_body(error, request_id)
+    ids = _ids(request_id) if of_a_call else _ids(request_id)[:1]
     if isinstance(error, UpstreamFailed):
-        told = [(name.encode(), value.encode("latin-1")) for name, value in error.headers.items()]
-        return Refusal(error.status, [_JSON, *own, *told], _error_body(error))
+        return Refusal(error.status, [_JSON, *ids, *_told(error.headers)], body)
     response = error_response(error)
-    told = [pair for pair in response.raw_headers if pair[0] != b"content-length"]
-    return Refusal(response.status_code, [*told, *own], bytes(response.body))
+    told = [pair for pair in response.raw_headers if pair[0] not in _NOT_OURS]
+    return Refusal(response.status_code, [_JSON, *ids, *told], body)
 
 
-def error_event(error: LeewayError) -> bytes:
-    """The event that ends a stream whose answer is not whole."""
-    # A body of several lines would be several lines of data: written anew, it is one.
-    return data_event(orjson.dumps(orjson.loads(_error_body(error))))
+def _ids(request_id: str) -> Sequence[tuple[bytes, bytes]]:
+    """A call's id is its request's: one name in every log, and the one that feedback is given under."""
+    written = request_id.encode()
+    return ((b"x-request-id", written), (b"x-leeway-interaction-id", written))
 
 
-def _error_body(error: LeewayError) -> bytes:
-    if not isinstance(error, UpstreamFailed):
-        return bytes(error_response(error).body)
-    if error.body:
-        return error.body
-    told = {
-        "message": error.message,
-        "type": "timeout_error" if error.status == 504 else "upstream_error",
-        "param": None,
-        "code": error.code,
-    }
-    return orjson.dumps({"error": told})
+def _told(headers: Mapping[str, str]) -> Headers:
+    return [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]

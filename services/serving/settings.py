@@ -1,5 +1,7 @@
 """What serving can be told: how much a request may hold, and how long clients and upstreams may take."""
 
+from pathlib import Path
+
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -15,6 +17,16 @@ class Settings(ServiceSettings):
     max_reply_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
     max_event_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
     client_idle_seconds: float = Field(default=60.0, gt=0)  # for a client to take what it is sent
+    quiet_seconds: float = Field(default=15.0, gt=0)  # of a stream, before a sign of life
+    state_url: str = ""  # valkey:// or redis://; empty: this machine's workers share a file
+    state_timeout_seconds: float = Field(default=0.5, gt=0)
+    idempotency_keep_seconds: float = Field(default=86_400.0, gt=0)
+    idempotency_max_reply_bytes: int = Field(default=1024 * 1024, ge=1024)
+    idempotency_wait_seconds: float = Field(default=60.0, ge=0)
+    cache_bytes: int = Field(default=64 * 1024 * 1024, ge=0)  # of one worker's memory
+    cache_max_answer_bytes: int = Field(default=1024 * 1024, ge=1024)
+    cache_questions: int = Field(default=500, ge=1, le=10_000)  # of one group, that are compared
+    prompts: Path | None = None  # a folder of prompt files
     max_attempts: int = Field(default=3, ge=1, le=20)
     upstream_connect_seconds: float = Field(default=10.0, gt=0)
     upstream_idle_seconds: float = Field(default=300.0, gt=0)

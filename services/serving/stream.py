@@ -1,5 +1,6 @@
 """Facts out: a call is open in the outbox while it runs, and an interaction once it has ended."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
@@ -7,11 +8,13 @@ import structlog
 from leeway_pb.v1.interaction_pb2 import InteractionCompleted
 
 from services.serving.domain.call import Call, opened
+from services.serving.domain.verdict import Verdict, merged
 from shared.clock import Clock
 from shared.ids import derived_id
 from shared.interactions import Interaction, interaction_fact
 from shared.live import LiveView
 from shared.log.record import Fact, OpenCall, Outbox
+from shared.scores import Score, score_fact
 from shared.topics import INTERACTION_COMPLETED
 
 log = structlog.get_logger()
@@ -29,8 +32,11 @@ class OutboxJournal:
         value = self._fact(call, opened(call)).value
         await self._outbox.open(OpenCall(call.interaction_id, call.started_at, value))
 
-    async def end(self, call: Call, interaction: Interaction) -> None:
-        await self._account(self._fact(call, interaction))
+    async def end(
+        self, call: Call, interaction: Interaction, verdicts: Sequence[Verdict] = ()
+    ) -> None:
+        fact = self._fact(call, interaction)
+        await self._account(fact, self._scores(fact, verdicts) if verdicts else ())
 
     async def recover(self) -> int:
         """Account for the calls that an earlier life left open; how many there were.
@@ -48,13 +54,14 @@ class OutboxJournal:
             log.warning("calls.recovered", count=len(orphans))
         return len(orphans)
 
-    async def _account(self, fact: Fact) -> None:
+    async def _account(self, fact: Fact, scores: Sequence[Fact] = ()) -> None:
         """Store what became of a call, under another id where its own was taken meanwhile.
 
         A stream's id is told at its beginning: who sends an interaction under it before the stream has
         ended would else have the call for nothing.
         """
-        if not await self._outbox.append([fact], closes=[fact.event_id]):
+        refused = await self._outbox.append([fact, *scores], closes=[fact.event_id])
+        if all(one.topic is not INTERACTION_COMPLETED for one in refused):
             return
         message = InteractionCompleted.FromString(fact.value)
         message.interaction_id = derived_id("serving", "taken", fact.event_id)
@@ -62,6 +69,22 @@ class OutboxJournal:
         value = message.SerializeToString()
         await self._outbox.append([replace(fact, event_id=message.interaction_id, value=value)])
 
+    def _scores(self, fact: Fact, verdicts: Sequence[Verdict]) -> Sequence[Fact]:
+        """Verdicts as scores: 1 where a guard was sure of what it objects to, and never what that was."""
+        message, now = InteractionCompleted.FromString(fact.value), self._clock.now()
+        return [score_fact(message, _score(verdict), now) for verdict in merged(verdicts)]
+
     def _fact(self, call: Call, interaction: Interaction) -> Fact:
         policy = self._live.content_policy(call.caller.tenant)
         return interaction_fact(interaction, call.caller, policy, self._clock.now())
+
+
+def _score(verdict: Verdict) -> Score:
+    return Score(
+        evaluator=f"guard.{verdict.guard}.{verdict.stage}.{verdict.category}",
+        version="1",
+        value=verdict.score,
+        label=verdict.action,
+        passed=verdict.action == "flag",
+        explanation=verdict.explanation,
+    )

@@ -114,19 +114,20 @@ def test_memory_is_bounded_and_the_cut_is_told() -> None:
     assert answer.deltas == 4
 
 
-def test_the_usage_chunk_is_held_back_unless_it_was_asked_for() -> None:
+def test_what_is_hidden_is_counted_and_not_sent_and_the_final_event_is_kept_for_last() -> None:
     usage = Usage(raw="{}", dialect="openai", output_tokens=2)
     events = [
         Event(b"1", a_chunk({"content": "a"})),
         Event(b": ping"),
-        Event(b"2", {"choices": [], "usage": {"completion_tokens": 2}}, usage),
+        Event(b"2", {"choices": [], "usage": {"completion_tokens": 2}}, usage, hidden=True),
         Event(b"3", {"choices": [], "prompt_filter_results": []}),
+        Event(b"4", final=True),
     ]
-    unasked, asked = Account(), Account(wants_usage=True)
+    account = Account()
 
-    assert unasked.fold(events, NOW) == b"1: ping3"
-    assert asked.fold(events, NOW) == b"1: ping23"
-    assert (unasked.usage, unasked.first_token_at) == (usage, NOW)
+    assert account.fold(events, NOW) == b"1: ping3"
+    assert (account.usage, account.first_token_at) == (usage, NOW)
+    assert (account.last, account.final) == (b"3", b"4")
 
 
 def test_usage_of_openais_shape() -> None:

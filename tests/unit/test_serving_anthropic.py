@@ -236,7 +236,7 @@ def test_an_error_keeps_its_type_and_message() -> None:
 
 
 def test_a_stream_is_folded_like_one_of_openais() -> None:
-    translator, account = ChunkTranslator(created=7), Account(wants_usage=True)
+    translator, account = ChunkTranslator(created=7), Account()
     started = a_message(content=[], usage={"input_tokens": 9, "output_tokens": 1})
     events: list[dict[str, Any]] = [
         {"type": "message_start", "message": started},

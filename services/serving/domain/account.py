@@ -29,14 +29,16 @@ class Event:
 class Account:
     """What came of one answer so far; `began` once the client was sent a part of it.
 
-    `wants_usage`: the client asked for the chunk of a stream that only tells the usage.
+    `final` is what ends the whole answer, kept back until the call is stored; `last` is what the client was
+    sent last.
     """
 
-    wants_usage: bool = False
     began: bool = False
     answer: Answer = field(default_factory=Answer)
     usage: Usage | None = None
     first_token_at: datetime | None = None
+    final: bytes = b""
+    last: bytes = b""
 
     def take(self, tree: JsonObject, usage: Usage | None) -> None:
         """Take a whole answer into account."""
@@ -51,13 +53,12 @@ class Account:
                 self.answer.add(event.tree)
             if event.usage is not None:
                 self.usage = event.usage
-            if not (event.hidden or event.final) and (self.wants_usage or not _only_usage(event)):
+            if event.final:
+                self.final = event.raw
+            elif not event.hidden:
                 sent.append(event.raw)
         if self.first_token_at is None and self.answer.deltas:
             self.first_token_at = now
+        if sent:
+            self.last = sent[-1]
         return b"".join(sent)
-
-
-def _only_usage(event: Event) -> bool:
-    tree = event.tree
-    return tree is not None and tree.get("choices") == [] and bool(tree.get("usage"))

@@ -1,6 +1,6 @@
 """A call's record: what it was when it began, how it ended, and the interaction that this makes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -10,7 +10,9 @@ from typing import Protocol
 import orjson
 
 from services.serving.domain.answer import Answer
+from services.serving.domain.gate import Hold
 from services.serving.domain.request import Kind, Request
+from services.serving.domain.verdict import Verdict
 from shared.interactions import AttemptMade, Content, Context, Interaction, Usage
 from shared.live import Caller, Route
 
@@ -29,6 +31,7 @@ class Call:
     """A call that passed the gate, with the routes to try in order.
 
     `timeout_seconds`: what its client gives it from its start to its end; None: what holds for every call.
+    `holds`, `headers` and `verdicts` are what the gate left with it.
     """
 
     interaction_id: str
@@ -38,6 +41,9 @@ class Call:
     routes: Sequence[Route]
     started_at: datetime
     timeout_seconds: float | None = None
+    holds: Sequence[Hold] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    verdicts: Sequence[Verdict] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a call ended. `usage` is None when the provider told none."""
+    """How a call ended. `usage` is None when the provider told none; `cache` says which one answered."""
 
     status: Status
     ended_at: datetime
@@ -60,6 +66,8 @@ class Ending:
     usage: Usage | None = None
     first_token_at: datetime | None = None
     fault: Fault | None = None
+    cache: str = ""
+    cache_saved_usd: Decimal | None = None
 
 
 class Journal(Protocol):
@@ -72,8 +80,12 @@ class Journal(Protocol):
         """
         ...
 
-    async def end(self, call: Call, interaction: Interaction) -> None:
-        """Store what the call came to and close it, in one step; the client is answered after it.
+    async def end(
+        self, call: Call, interaction: Interaction, verdicts: Sequence[Verdict] = ()
+    ) -> None:
+        """Store what the call came to, with what was judged of it, and close it, in one step.
+
+        The client is answered after it.
 
         Raises `Unavailable`: then the call stays open, and the next start accounts for it.
         """
@@ -100,7 +112,7 @@ def interaction_of(call: Call, ending: Ending) -> Interaction:
         request_model=call.request.model,
         started_at=call.started_at,
         ended_at=ending.ended_at,
-        provider=last.provider if last else call.routes[0].provider,
+        provider=last.provider if last else _provider(call),
         response_model=answer.model,
         streaming=call.request.streaming,
         first_token_at=ending.first_token_at,
@@ -112,7 +124,13 @@ def interaction_of(call: Call, ending: Ending) -> Interaction:
         content=_content(call.request, answer),
         context=call.context,
         attempts=ending.attempts,
+        cache=ending.cache,
+        cache_saved_usd=ending.cache_saved_usd,
     )
+
+
+def _provider(call: Call) -> str:
+    return call.routes[0].provider if call.routes else ""
 
 
 def opened(call: Call) -> Interaction:
@@ -132,7 +150,7 @@ def _usage(call: Call, ending: Ending) -> Usage:
 
 
 def _content(request: Request, answer: Answer) -> Content:
-    chat = request.kind is Kind.CHAT
+    chat = request.kind in _CHATTY
     return Content(
         input_messages=request.input_messages,
         output_messages=orjson.dumps(answer.messages).decode() if chat and answer.messages else "",
@@ -140,3 +158,6 @@ def _content(request: Request, answer: Answer) -> Content:
         output_text=answer.text,
         options=request.options,
     )
+
+
+_CHATTY = frozenset((Kind.CHAT, Kind.COMPLETION, Kind.RESPONSE, Kind.MESSAGE))

@@ -1,25 +1,65 @@
 """The one gate before every upstream: an ordered list of checks, each of which lets a call pass or not."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Protocol
 
 from services.serving.domain.body import JsonObject
 from services.serving.domain.request import Request
+from services.serving.domain.verdict import Verdict
 from shared.errors import Denied, Invalid, NotFound
-from shared.interactions import Context
+from shared.interactions import Context, Interaction
 from shared.live import Caller, LiveView
 
 
 @dataclass(frozen=True, slots=True)
+class End:
+    """What a call came to, and what that cost (None: not known). No interaction: nothing was asked."""
+
+    interaction: Interaction | None
+    cost_usd: Decimal | None = None
+
+
+class Hold(Protocol):
+    """Something that a call holds from the gate until its end: a place, a reservation."""
+
+    async def settle(self, end: End) -> None:
+        """Give it back, or take what was used of it. Called once, and raises nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """A well-formed request at the gate: whose it is, what it asks, and what it belongs to."""
+    """A well-formed request at the gate: whose it is, what it asks, and what it belongs to.
+
+    `holds` are settled when the call ends, `headers` told on its reply, `verdicts` recorded with it.
+    """
 
     interaction_id: str
     caller: Caller
     request: Request
     context: Context
     timeout_seconds: float | None = None
+    holds: tuple[Hold, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    verdicts: tuple[Verdict, ...] = ()
+
+    def changed(self, *, request: Request | None = None, context: Context | None = None) -> "Entry":
+        """The same entry, asking something else or belonging to something else."""
+        return replace(self, request=request or self.request, context=context or self.context)
+
+    def holding(self, hold: Hold) -> "Entry":
+        """The same entry, with one hold more."""
+        return replace(self, holds=(*self.holds, hold))
+
+    def telling(self, headers: Mapping[str, str]) -> "Entry":
+        """The same entry, with more headers for its reply."""
+        return replace(self, headers={**self.headers, **headers})
+
+    def judging(self, verdict: Verdict) -> "Entry":
+        """The same entry, with one verdict more."""
+        return replace(self, verdicts=(*self.verdicts, verdict))
 
 
 class Check(Protocol):
@@ -41,9 +81,25 @@ class Gate:
         self._checks = checks
 
     async def admit(self, entry: Entry) -> Entry:
-        for check in self._checks:
-            entry = await check.admit(entry)
+        """The entry as every check left it. Raises the refusal of the first that refuses; nothing is held then."""
+        admitted = False
+        try:
+            for check in self._checks:
+                entry = await check.admit(entry)
+            admitted = True
+        finally:
+            if not admitted:
+                await settle(entry.holds, _NOTHING)
         return entry
+
+
+async def settle(holds: Sequence[Hold], end: End) -> None:
+    """Settle what a call held, the last taken first."""
+    for hold in reversed(holds):
+        await hold.settle(end)
+
+
+_NOTHING = End(None)
 
 
 class ScopeHeld:

@@ -1,7 +1,7 @@
 """What a client asks: its model, whether it streams, its metadata; the rest is not ours to touch."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from services.serving.domain.body import Body, JsonObject
@@ -30,6 +30,7 @@ class Request:
 
     `metadata` holds its string pairs, private ones (`leeway_...`) included; `body` is what may be
     sent on, without them. `wants_usage` says whether the client asked for a stream's usage chunk.
+    `headers` are those of the client that go on to an upstream of the same protocol.
     """
 
     kind: Kind
@@ -38,14 +39,23 @@ class Request:
     metadata: Mapping[str, str]
     streaming: bool = False
     wants_usage: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def replaced(self, members: JsonObject) -> "Request":
+        """The same request with some members of its body replaced or added."""
+        return replace(self, body=self.body.changed(members))
 
     @property
     def input_text(self) -> str:
-        """The last thing the user said, or the text to embed."""
-        if self.kind is Kind.EMBEDDING:
-            return "\n".join(_texts(self.body.tree["input"]))
-        said = (m for m in reversed(self.body.tree["messages"]) if m.get("role") == "user")
-        return message_text(next(said, {}))
+        """The last thing the user said, or the text to complete, to embed, to draw or to speak."""
+        said = self.body.tree.get(_SAID[self.kind])
+        if isinstance(said, str):
+            return said
+        items = said if isinstance(said, list) else []
+        if self.kind in (Kind.EMBEDDING, Kind.COMPLETION):
+            return "\n".join(item for item in items if isinstance(item, str))
+        spoken = (item for item in reversed(items) if isinstance(item, dict))
+        return message_text(next((item for item in spoken if item.get("role") == "user"), {}))
 
     @property
     def user(self) -> str:
@@ -55,13 +65,23 @@ class Request:
 
     @property
     def input_messages(self) -> str:
-        """The messages as JSON, as the client wrote them."""
-        return self.body.raw("messages")
+        """The messages as JSON, as the client wrote them; the system's, where it stands apart, before them."""
+        said = self.body.raw("messages" if self.kind is not Kind.RESPONSE else "input")
+        system = self.body.raw("system" if self.kind is Kind.MESSAGE else "instructions")
+        if not said or self.kind not in (Kind.MESSAGE, Kind.RESPONSE):
+            return said
+        if not said.startswith("["):
+            said = f'[{{"role":"user","content":{said}}}]'
+        if not system or system == "null":
+            return said
+        rest = said[1:].lstrip()
+        comma = "" if rest.startswith("]") else ","
+        return f'[{{"role":"system","content":{system}}}{comma}{rest}'
 
     @property
     def options(self) -> str:
         """Every other field of the request, as a JSON object; empty when there is none."""
-        rest = self.body.without(_NOT_OPTIONS)
+        rest = self.body.without(_NOT_OPTIONS | _APART.get(self.kind, frozenset()))
         return rest.rewritten({}).decode() if rest.members else ""
 
 
@@ -154,9 +174,20 @@ def _public(body: Body) -> Body:
     return body.changed({"metadata": public}) if public else body.without(_METADATA)
 
 
-def _texts(given: str | list[object]) -> list[str]:
-    return [given] if isinstance(given, str) else [text for text in given if isinstance(text, str)]
-
-
+_SAID: Mapping[Kind, str] = {
+    Kind.CHAT: "messages",
+    Kind.MESSAGE: "messages",
+    Kind.RESPONSE: "input",
+    Kind.COMPLETION: "prompt",
+    Kind.EMBEDDING: "input",
+    Kind.IMAGE: "prompt",
+    Kind.AUDIO: "input",
+}
+_APART: Mapping[Kind, frozenset[str]] = {
+    Kind.MESSAGE: frozenset(("system",)),
+    Kind.RESPONSE: frozenset(("instructions",)),
+    Kind.COMPLETION: frozenset(("prompt",)),
+    Kind.IMAGE: frozenset(("prompt",)),
+}
 _METADATA = frozenset(("metadata",))
 _NOT_OPTIONS = frozenset(("model", "messages", "input", "stream", "metadata"))

@@ -1,9 +1,11 @@
 """The limits at the gate: what a call needs of them is taken before anything is asked, and settled when it ends."""
 
+from dataclasses import replace
+
 from services.serving.domain.gate import End, Entry
 from services.serving.limits.bounds import KnownBounds
 from services.serving.limits.limiter import Held, Limiter
-from services.serving.limits.reserving import input_estimate, reserved_tokens, used_tokens
+from services.serving.limits.reserving import Reserved, reserved_for, used_tokens
 from shared.live import LiveView
 
 
@@ -22,26 +24,28 @@ class LimitsHeld:
         bounds = self._known.of(policies, caller, request.model)
         if bounds is None:
             return entry
-        read = tokens = 0
-        if bounds.tokens:
-            read = input_estimate(request)
-            tokens = reserved_tokens(request, read)
-        held = await self._limiter.take(bounds, tokens)
-        return entry.holding(_Hold(self._limiter, held, read, tokens)).telling(held.headers)
+        reserved = reserved_for(request) if bounds.tokens else _NOTHING
+        held = await self._limiter.take(bounds, reserved.tokens)
+        hold = _Hold(self._limiter, held, reserved)
+        # One copy where `holding` and `telling` would make two: every call pays for it.
+        return replace(
+            entry, holds=(*entry.holds, hold), headers={**entry.headers, **held.headers}
+        )
 
 
 class _Hold:
     """What one call holds of its limits; satisfies `Hold`."""
 
-    def __init__(self, limiter: Limiter, held: Held, read: int, tokens: int) -> None:
+    def __init__(self, limiter: Limiter, held: Held, reserved: Reserved) -> None:
         self._limiter = limiter
         self._held = held
-        self._read = read
-        self._tokens = tokens
+        self._reserved = reserved
 
     async def settle(self, end: End) -> None:
         if end.interaction is None:
             await self._limiter.undo(self._held)
             return
-        used = used_tokens(end.interaction, self._read, self._tokens)
-        await self._limiter.settle(self._held, used)
+        await self._limiter.settle(self._held, used_tokens(end.interaction, self._reserved))
+
+
+_NOTHING = Reserved()

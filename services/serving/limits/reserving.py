@@ -1,5 +1,6 @@
 """How many tokens a call is counted as before they are known, and what it is counted as once they are."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from services.serving.domain.request import Kind, Request
@@ -7,26 +8,29 @@ from services.serving.routing.estimate import estimate
 from shared.interactions import Interaction
 
 
-def input_estimate(request: Request) -> int:
-    """The tokens that a request is likely to hold: its texts by their characters, numbers as tokens.
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """The tokens that a call is let in as: what it is likely to hold, and the most that it lets be written."""
 
-    A call whose tokens nobody can tell from its text (pictures, sound) counts as its text and as what
-    `routing/estimate.py` says of each picture.
+    read: int = 0
+    written: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return self.read + self.written
+
+
+def reserved_for(request: Request) -> Reserved:
+    """What a request is let in as: its texts by their characters, token numbers as they are, and its bound.
+
+    `routing/estimate.py` says what a text, a picture and an answer without a bound count as. Vectors are not written.
     """
-    return estimate(request).input_tokens + _token_ids(request)
+    likely = estimate(request)
+    written = 0 if request.kind is Kind.EMBEDDING else likely.output_tokens
+    return Reserved(likely.input_tokens + _token_ids(request), written)
 
 
-def reserved_tokens(request: Request, input_tokens: int) -> int:
-    """The tokens that a call is let in as: what it holds, and the most that it lets be written.
-
-    Where it sets no bound, what `routing/estimate.py` takes an answer to be. Vectors are not written.
-    """
-    if request.kind is Kind.EMBEDDING:
-        return input_tokens
-    return input_tokens + estimate(request).output_tokens
-
-
-def used_tokens(interaction: Interaction, input_tokens: int, reserved: int) -> int:
+def used_tokens(interaction: Interaction, reserved: Reserved) -> int:
     """The tokens that a call has used; what was not told counts as it was reserved.
 
     An answer from the cache used none, and neither did a call that its upstream refused and said nothing of.
@@ -37,8 +41,8 @@ def used_tokens(interaction: Interaction, input_tokens: int, reserved: int) -> i
     read, written = usage.input_tokens, usage.output_tokens
     if interaction.status == "error":
         return (read or 0) + (written or 0)
-    read = input_tokens if read is None else read
-    return read + (reserved - input_tokens if written is None else written)
+    read = reserved.read if read is None else read
+    return read + (reserved.written if written is None else written)
 
 
 def _token_ids(request: Request) -> int:

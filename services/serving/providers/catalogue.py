@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping
 
 from services.serving.domain.failure import UpstreamFailed
+from services.serving.domain.request import Kind
+from services.serving.protocols.port import Translated
+from services.serving.protocols.translations import TRANSLATIONS
 from services.serving.providers.anthropic.provider import AnthropicProvider
 from services.serving.providers.azure import azure_provider
 from services.serving.providers.bedrock.provider import BedrockProvider
@@ -13,7 +16,7 @@ from services.serving.providers.openai.servers import SERVERS
 from services.serving.providers.port import Provider
 from services.serving.providers.upstream import UpstreamHttp
 from shared.clock import Clock
-from shared.live import LiveView
+from shared.live import LiveView, Route
 from shared.live import Provider as ProviderEntry
 
 
@@ -25,11 +28,11 @@ class Catalogue:
     ) -> None:
         self._live = live
         self._kinds: Mapping[str, Callable[[ProviderEntry], Provider]] = {
-            **dict.fromkeys(SERVERS, lambda entry: openai_provider(entry, http, self._resolved)),
-            "azure": lambda entry: azure_provider(entry, http, self._resolved),
-            "anthropic": lambda entry: AnthropicProvider(entry, http, self._resolved, clock),
-            "bedrock": lambda entry: BedrockProvider(entry, http, self._resolved, clock),
-            "gemini": lambda entry: GeminiProvider(entry, http, self._resolved, clock),
+            **dict.fromkeys(SERVERS, lambda entry: openai_provider(entry, http, self.resolved)),
+            "azure": lambda entry: azure_provider(entry, http, self.resolved),
+            "anthropic": lambda entry: AnthropicProvider(entry, http, self.resolved, clock),
+            "bedrock": lambda entry: BedrockProvider(entry, http, self.resolved, clock),
+            "gemini": lambda entry: GeminiProvider(entry, http, self.resolved, clock),
             "demo": lambda entry: DemoProvider(entry, clock),
         }
         self._secret = secret
@@ -50,7 +53,23 @@ class Catalogue:
         self._built[name] = (entry, provider)
         return provider
 
-    def _resolved(self, reference: str) -> str:
+    def answering(self, route: Route, kind: Kind) -> Provider:
+        """The upstream of a route as it answers a kind, by translation where it must. Raises `UpstreamFailed`."""
+        provider = self.provider(route.provider)
+        translation = TRANSLATIONS.get(kind)
+        if kind in provider.kinds or translation is None:
+            return provider
+        return Translated(provider, translation)
+
+    def answers(self, route: Route, kind: Kind) -> bool:
+        """Whether a route can be asked for a kind; one that is not there can, so that its absence is told."""
+        try:
+            return kind in self.answering(route, kind).kinds
+        except UpstreamFailed:
+            return True
+
+    def resolved(self, reference: str) -> str:
+        """The secret behind a reference. Raises `UpstreamFailed` when it is not set."""
         try:
             return self._secret(reference)
         except KeyError as fault:

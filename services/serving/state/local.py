@@ -24,6 +24,7 @@ class LocalState:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         await self._stack.enter_async_context(self._values)
         # The form of the table is in its name: another form is another file.
         self._table = SharedTable(self._folder / "meters.v1", self._clock, self._lease_seconds)

@@ -9,7 +9,7 @@ from services.serving.domain.account import Event
 from services.serving.domain.body import JsonObject
 from services.serving.domain.failure import refused
 from services.serving.domain.request import Kind, Request
-from services.serving.domain.sse import data_event
+from services.serving.domain.sse import DONE, data_event
 from services.serving.domain.usage import openai_usage
 from services.serving.providers.demo.script import Script, embedding_reply, script_of
 from services.serving.providers.port import Ask, Reply, Stream
@@ -61,7 +61,7 @@ class DemoProvider:
             if self._pause and "content" in delta and delta["content"]:
                 await self._clock.sleep(self._pause)
             yield [_chunk(head, delta, index) for index in range(script.choices)]
-        yield list(_last_chunks(head, script))
+        yield [*_last_chunks(head, script, told=ask.request.wants_usage), Event(DONE, final=True)]
 
     def _fail_if_asked(self, request: Request) -> None:
         status = request.metadata.get("leeway_demo_status", "")
@@ -91,13 +91,13 @@ def _deltas(script: Script) -> Iterator[JsonObject]:
         yield {"content": piece}
 
 
-def _last_chunks(head: JsonObject, script: Script) -> Sequence[Event]:
+def _last_chunks(head: JsonObject, script: Script, *, told: bool) -> Sequence[Event]:
     ended = [
         _event(head, [{"index": index, "delta": {}, "finish_reason": script.finish_reason}])
         for index in range(script.choices)
     ]
-    told = _event(head, [], usage=script.usage)
-    return [*ended, Event(told.raw, told.tree, _usage(script.usage))]
+    usage = _event(head, [], usage=script.usage)
+    return [*ended, Event(usage.raw, usage.tree, _usage(script.usage), hidden=not told)]
 
 
 def _chunk(head: JsonObject, delta: JsonObject, index: int) -> Event:
