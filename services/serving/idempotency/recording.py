@@ -23,9 +23,6 @@ class RecordingClient(Client):
     def asked(self) -> None:
         self._claim.asked()
 
-    def asked(self) -> None:
-        self._claim.asked()
-
     async def begin(self, status: int, headers: Headers) -> None:
         self._status, self._headers = status, list(headers)
         await super().begin(status, self._headers)
