@@ -24,8 +24,8 @@ class Phrase:
 
 
 _BEFORE = r"(?:previous|prior|preceding|earlier|above|foregoing|initial|original|existing|past|old|current)"
-_ORDERS = r"(?:instructions?|prompts?|rules?|guidelines?|directions?|directives?|commands?|orders?|programming|context|constraints?|messages?)"
-_DROP = r"(?:ignore|disregard|forget|override|overrule|bypass|neglect|discard|dismiss|drop|skip|void|erase|do not follow|don't follow|stop following)"
+_ORDERS = r"(?:instructions?|prompts?|rules?|guidelines?|directions?|directives?|commands?|orders|programming|context|constraints?|messages?)"
+_DROP = r"(?:ignore|disregard|forget|override|overrule|bypass|neglect|discard|dismiss|drop|erase|do not follow|don't follow|stop following)"
 _ANY = r"(?:\W+\w+){0,4}?\W+"
 _HIDDEN_TEXT = r"(?:system prompts?|system messages?|initial prompts?|hidden prompts?|developer messages?|secret instructions|(?:your|the (?:full|exact|original|initial|hidden|secret|whole)) (?:full |exact |original |initial |hidden |secret |whole )*(?:instructions|prompt|guidelines|rules))"
 
@@ -41,7 +41,7 @@ PHRASES: tuple[Phrase, ...] = (
     Phrase(
         "ignore",
         0.7,
-        rf"\b{_DROP}\W+(?:all|any|every|everything|each)?\W*(?:of )?(?:the|your|my|these|those|its)\W+(?:\w+\W+){{0,2}}?{_ORDERS}\b",
+        rf"\b{_DROP}\W+(?:all|any|every|everything|each)?\W*(?:of )?(?:the|your|these|those|its)\W+(?:\w+\W+){{0,2}}?{_ORDERS}\b",
     ),
     Phrase(
         "ignore",
@@ -71,7 +71,7 @@ PHRASES: tuple[Phrase, ...] = (
     Phrase(
         "leak",
         0.7,
-        r"\b(?:repeat|print|output|copy|recite|summari[sz]e)\b(?:\W+\w+){0,4}?\W+(?:text|words|everything|content|all)\b(?:\W+\w+){0,2}?\W+(?:above|before this|preceding)",
+        r"\b(?:repeat|print|output|copy|recite|summari[sz]e)\b(?:\W+\w+){0,4}?\W+(?:words|everything|all(?: of)?(?: the)? (?:text|content)|(?:text|content)\W+above\W+(?:verbatim|starting|beginning|word|exactly))\b(?:(?:\W+\w+){0,2}?\W+(?:above|before this|preceding))?",
     ),
     Phrase("leak", 0.6, r"\b(?:starting|beginning) with (?:the words )?\W{0,3}you are\b"),
     Phrase(
@@ -97,7 +97,7 @@ PHRASES: tuple[Phrase, ...] = (
     Phrase(
         "safety",
         0.65,
-        r"\b(?:disable|turn off|switch off|bypass|remove|deactivate|circumvent|evade)\b(?:\W+\w+){0,4}?\W+(?:safety|safeguards?|guardrails?|content (?:filters?|polic(?:y|ies))|moderation|censorship|ethical (?:guidelines|constraints)|filters?)\b",
+        r"\b(?:disable|turn off|switch off|bypass|remove|deactivate|circumvent|evade)\b(?:\W+\w+){0,2}?\W+(?:your|its|all|any|the (?:ai|model|assistant|bot)\W?s?)\W+(?:\w+\W+){0,2}?(?:safety|safeguards?|guardrails?|content (?:filters?|polic(?:y|ies))|moderation|censorship|ethic\w*|filters?|restrictions?)\b",
     ),
     Phrase(
         "safety",
