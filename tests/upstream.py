@@ -62,13 +62,15 @@ class Received:
 class Upstream:
     """What the stub saw, and what it does unless a request says otherwise.
 
-    `asked` is set when a request has come, `left` when a caller goes away before its answer is whole.
+    `next` is what it does with the next requests instead, one each. `asked` is set when a request has come, `left`
+    when a caller goes away before its answer is whole.
     """
 
     received: list[Received] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
     stub: Json = field(default_factory=dict)
+    next: list[Json] = field(default_factory=list)
     keep: bool = True
 
     def app(self) -> Starlette:
@@ -88,7 +90,8 @@ class _Answering:
             headers = {k.decode(): v.decode() for k, v in scope["headers"]}
             self._upstream.received.append(Received(scope["path"], headers, raw))
             self._upstream.asked.set()
-        request = {"stub": self._upstream.stub, **json.loads(raw)}
+        own = self._upstream.next.pop(0) if self._upstream.next else self._upstream.stub
+        request = {"stub": own, **json.loads(raw)}
         stub = request["stub"]
         if stub.get("hang"):
             await self._until_left(receive)

@@ -66,7 +66,9 @@ def may_repeat(failure: UpstreamFailed) -> bool:
     if told in ("true", "false"):
         return told == "true"
     outcome = outcome_of(failure)
-    return outcome.can_pass or (outcome is Outcome.LIMITED and "retry-after" in failure.headers)
+    return outcome.can_pass or (
+        outcome is Outcome.LIMITED and not _WHEN.isdisjoint(failure.headers)
+    )
 
 
 def cost_free(failure: UpstreamFailed) -> bool:
@@ -93,6 +95,7 @@ _BY_CODE = {
     "provider_misconfigured": Outcome.MISCONFIGURED,
     "deadline_exceeded": Outcome.LEFT,
 }
+_WHEN = frozenset(("retry-after", "retry-after-ms"))
 _RATE_LIMIT = "rate_limit"
 # Told with a status of 429, and no waiting helps.
 _OUT_OF_CREDIT = frozenset(("insufficient_quota", "billing_hard_limit_reached"))
