@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from shared.errors import Invalid
+from shared.gathered import Gathered
 from shared.http import error_response
 
 
@@ -62,7 +63,7 @@ class ArrivalProtocol(HttpToolsProtocol):
         self._begun = False  # a request whose end has not come
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(Gathered(transport, self.loop))
         self._await(_Part.HEADERS)
 
     def connection_lost(self, exc: Exception | None) -> None:
