@@ -51,7 +51,7 @@ class Chats:
 
     async def complete(self, ask: Ask) -> Reply:
         self.asked.append(ask)
-        return Reply(orjson.dumps(self._reply), self._reply, usage_of(self._reply))
+        return Reply(json.dumps(self._reply).encode(), self._reply, usage_of(self._reply))
 
     async def stream(self, ask: Ask) -> Stream:
         self.asked.append(ask)

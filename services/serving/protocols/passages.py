@@ -176,5 +176,11 @@ def word_in(tree: JsonObject, member: str) -> str:
     return _word(tree.get(member))
 
 
+def number_in(tree: JsonObject, member: str, otherwise: int = 0) -> int:
+    """A member that is a whole number, not negative, of at most 53 bits: what every reader of JSON can hold."""
+    value = tree.get(member)
+    return value if type(value) is int and 0 <= value < 2**53 else otherwise
+
+
 def _word(value: Any) -> str:
     return joined([value]) if isinstance(value, str) else ""

@@ -3,7 +3,7 @@
 from services.serving.domain.body import JsonObject
 from services.serving.domain.failure import malformed
 from services.serving.domain.usage import chat_counts
-from services.serving.protocols.passages import choices_of, word_in
+from services.serving.protocols.passages import choices_of, number_in, word_in
 from shared.interactions import Usage
 
 
@@ -24,21 +24,19 @@ def completion_reply(
 
 def completion_head(tree: JsonObject) -> JsonObject:
     """What a completion and each of its chunks begins with."""
-    created = tree.get("created")
     return {
         "id": word_in(tree, "id"),
         "object": "text_completion",
-        "created": created if isinstance(created, int) else 0,
+        "created": number_in(tree, "created"),
         "model": word_in(tree, "model"),
     }
 
 
 def completion_choice(place: int, choice: JsonObject, text: str) -> JsonObject:
     """One choice, with its text or a piece of it."""
-    index = choice.get("index")
     return {
         "text": text,
-        "index": index if type(index) is int else place,
+        "index": number_in(choice, "index", place),
         "logprobs": None,
         "finish_reason": word_in(choice, "finish_reason") or None,
     }

@@ -8,6 +8,7 @@ from services.serving.protocols.passages import (
     Passage,
     PassageKind,
     first_choice,
+    number_in,
     whole_passages,
     word_in,
 )
@@ -61,11 +62,10 @@ def response_head(chunk: JsonObject, request: JsonObject) -> JsonObject:
     """A response that is in progress. It is not stored, whatever was wished: `store` says so."""
     stem = word_in(chunk, "id").removeprefix("chatcmpl-") or new_id()
     echoed = {name: request.get(name) for name in _ECHOED if request.get(name) is not None}
-    created = chunk.get("created")
     return {
         "id": f"resp_{stem}",
         "object": "response",
-        "created_at": created if isinstance(created, int) else 0,
+        "created_at": number_in(chunk, "created"),
         "status": "in_progress",
         "background": False,
         "error": None,

@@ -25,7 +25,7 @@ _CARRIED = frozenset(
     )
 )
 # Reasoning is not handed back to a chat: what would let a client do so is missed by nobody.
-_INCLUDED = frozenset(("reasoning.encrypted_content",))
+_INCLUDED = ("reasoning.encrypted_content",)
 # How an answer reasons is asked; a summary comes wherever the upstream gives one.
 _OF_REASONING = frozenset(("effort", "summary", "generate_summary"))
 _OF_A_FUNCTION = frozenset(("type", "name", "description", "parameters", "strict"))
