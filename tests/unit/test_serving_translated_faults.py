@@ -60,7 +60,7 @@ def with_value(tree: Any, place: Place, value: Any) -> Any:
     if not place:
         return value
     name, *rest = place
-    changed = {**tree} if isinstance(tree, dict) else [*tree]
+    changed: Any = {**tree} if isinstance(tree, dict) else [*tree]
     changed[name] = with_value(changed[name], tuple(rest), value)
     return changed
 
