@@ -28,6 +28,14 @@ class Settings(ServiceSettings):
     cache_questions: int = Field(default=500, ge=1, le=10_000)  # of one group, that are compared
     prompts: Path | None = None  # a folder of prompt files
     max_attempts: int = Field(default=3, ge=1, le=20)
+    retry_share: float = Field(default=0.2, ge=0, le=1)  # of an upstream's calls
+    retry_floor: int = Field(default=3, ge=0)  # and so many more in ten seconds
+    breaker_consecutive: int = Field(default=10, ge=1)
+    breaker_failure_rate: float = Field(default=0.5, gt=0, le=1)
+    breaker_min_calls: int = Field(default=20, ge=1)
+    breaker_window_seconds: float = Field(default=30.0, gt=0)
+    breaker_open_seconds: float = Field(default=5.0, gt=0)
+    queue_seconds: float = Field(default=1.0, ge=0)  # for an upstream that is full
     upstream_connect_seconds: float = Field(default=10.0, gt=0)
     upstream_idle_seconds: float = Field(default=300.0, gt=0)
     upstream_total_seconds: float = Field(default=1800.0, gt=0)
