@@ -1,5 +1,6 @@
 """Texts as vectors that lie near each other when they mean alike: drift watches them, the cache compares them."""
 
+import threading
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -48,13 +49,17 @@ class WordLlamaEmbedder:
     dimensions = 256
 
     async def __aenter__(self) -> Self:
+        self.load()
+        return self
+
+    def load(self) -> None:
+        """Read the weights."""
         # The package configures logging when it is imported, so it is imported only when it is used.
         from wordllama import WordLlama  # noqa: PLC0415
 
         self._model = WordLlama.load(
             trunc_dim=self.dimensions, cache_dir=_package_folder(), disable_download=True
         )
-        return self
 
     async def __aexit__(
         self,
@@ -72,6 +77,30 @@ class WordLlamaEmbedder:
         vectors = np.asarray(made, np.float32)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(vectors / np.maximum(lengths, np.float32(1e-9)))
+
+
+class OnFirstUse:
+    """An embedder that is loaded when it is first used, on whichever thread that is; satisfies `Embedder`."""
+
+    def __init__(self, embedder: WordLlamaEmbedder) -> None:
+        self._embedder = embedder
+        self._loading = threading.Lock()
+        self._loaded = False
+
+    @property
+    def name(self) -> str:
+        return self._embedder.name
+
+    @property
+    def dimensions(self) -> int:
+        return self._embedder.dimensions
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        with self._loading:
+            if not self._loaded:
+                self._embedder.load()
+                self._loaded = True
+        return self._embedder.embed(texts)
 
 
 def _package_folder() -> Path:

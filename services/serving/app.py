@@ -4,14 +4,18 @@ import random
 
 from services.serving.api import CALLS, SCOPE, Door, DoorLimits, routes
 from services.serving.asking import Asker
-from services.serving.bounds import CostBounded, LengthBounded, ModelAllowed, PricedBound
 from services.serving.cache.answers import AnswerCache
 from services.serving.cache.local import LocalCache
 from services.serving.cache.meaning import Meaning
 from services.serving.cache.valkey import ValkeyCache
 from services.serving.calls import CallLimits, Calls
+from services.serving.ceiling import DearestRoute
 from services.serving.domain.budget import AlwaysSufficient, BudgetHeld
 from services.serving.domain.gate import Check, EnvironmentKnown, Gate, ScopeHeld
+from services.serving.guards.admission import InputGuards
+from services.serving.guards.bounds import CostBounded, ModelAllowed, OutputBounded
+from services.serving.guards.catalogue import Catalogue as GuardCatalogue
+from services.serving.guards.rails import Switchyard
 from services.serving.idempotency.claims import Idempotency, IdempotencyLimits
 from services.serving.inflight import InFlight
 from services.serving.limits.check import LimitsHeld
@@ -25,13 +29,13 @@ from services.serving.providers.catalogue import Catalogue
 from services.serving.providers.upstream import UpstreamHttp, UpstreamLimits
 from services.serving.routing.planner import Planner
 from services.serving.routing.quotes import BookQuoter
-from services.serving.routing.upstream import RoutingLimits
+from services.serving.routing.rules import routing_limits
 from services.serving.routing.upstreams import Upstreams
 from services.serving.settings import Settings
 from services.serving.state.opening import OpenState, state_at
 from services.serving.state.valkey import ValkeyState
 from services.serving.stream import OutboxJournal
-from shared.embedding import WordLlamaEmbedder
+from shared.embedding import OnFirstUse, WordLlamaEmbedder
 from shared.lifecycle import App, Host
 from shared.prices.seed import installed_book
 
@@ -49,19 +53,21 @@ def build(settings: Settings, host: Host) -> App:
     journal = OutboxJournal(host.outbox, live, clock)
     http = UpstreamHttp(_upstream_limits(settings), host.tracing)
     catalogue = Catalogue(live, http, clock, host.config.secret)
-    upstreams = Upstreams(live, catalogue.resolved, clock, RoutingLimits())
+    upstreams = Upstreams(live, catalogue.resolved, clock, routing_limits(settings))
     quoter = BookQuoter(book)
-    bound = PricedBound(live, quoter, clock)
+    ceiling = DearestRoute(live, quoter, clock)
+    guards = Switchyard(live, GuardCatalogue(OnFirstUse(WordLlamaEmbedder())))
     checks: list[Check] = [
         ScopeHeld(SCOPE),
         EnvironmentKnown(live),
         PromptWritten(prompts or NoPrompts(), dict(CALLS.values())),
         ModelAllowed(live),
         NotStopped(live),
-        LengthBounded(live),
-        CostBounded(live, bound),
+        OutputBounded(live),
+        CostBounded(live, ceiling),
         LimitsHeld(live, limiter),
-        BudgetHeld(AlwaysSufficient(), bound),
+        BudgetHeld(AlwaysSufficient(), ceiling.of),
+        InputGuards(guards),
     ]
     calls = Calls(
         Gate(checks),
@@ -76,6 +82,7 @@ def build(settings: Settings, host: Host) -> App:
             draw=random.Random(),  # noqa: S311 - it spreads load, and guards nothing
         ),
         _cache(settings, host, meaning, state),
+        guards,
         BookPricer(book),
         clock,
         CallLimits(settings.quiet_seconds),

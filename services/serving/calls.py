@@ -23,9 +23,13 @@ from services.serving.domain.call import (
 )
 from services.serving.domain.failure import UpstreamFailed, malformed
 from services.serving.domain.gate import End, Entry, Gate, settle
-from services.serving.domain.request import Kind
+from services.serving.domain.request import Kind, Request
 from services.serving.domain.trail import Trail
+from services.serving.domain.usage import summed
 from services.serving.domain.verdict import Blocked, Verdict
+from services.serving.guards.answers import whole
+from services.serving.guards.rails import Switchyard
+from services.serving.guards.stream import StreamFilter, filtered
 from services.serving.outgoing import Outgoing
 from services.serving.protocols.dialect import dialect_of, ending
 from services.serving.providers.port import Ask, Provider, Reply, Stream
@@ -33,7 +37,7 @@ from services.serving.replies import stream_headers
 from services.serving.routing.planner import Planner
 from shared.clock import Clock
 from shared.errors import Invalid, LeewayError, Unavailable
-from shared.interactions import Interaction
+from shared.interactions import Interaction, Usage
 from shared.live import Route
 
 _BEFORE_ITS_TIME = "ended a stream that had not begun"
@@ -62,6 +66,8 @@ class _Work:
     begun: Begun
     trail: Trail = field(default_factory=Trail)
     account: Account = field(default_factory=Account)
+    usage: Usage | None = None  # of every whole answer that was given
+    verdicts: tuple[Verdict, ...] = ()  # of what was answered
 
     @property
     def call(self) -> Call:
@@ -70,6 +76,25 @@ class _Work:
     @property
     def look(self) -> Look:
         return self.begun.look
+
+
+class _Repair:
+    """One more question to the route that answered; satisfies `Repair`."""
+
+    def __init__(self, asker: Asker, work: _Work, clock: Clock) -> None:
+        self._asker = asker
+        self._work = work
+        self._clock = clock
+
+    async def again(self, request: Request) -> Reply:
+        """Its answer, whose usage is the call's as well. Raises `UpstreamFailed`."""
+        trail, call = self._work.trail, self._work.call
+        route = trail.answering
+        trail.end(self._clock.now(), Status.OK, 200)
+        routes = call.routes if route is None else (route,)
+        return await self._asker.ask(
+            replace(call, request=request, routes=routes), trail, _completion
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +122,7 @@ class Calls:
         planner: Planner,
         asker: Asker,
         cache: AnswerCache,
+        guards: Switchyard,
         pricer: Pricer,
         clock: Clock,
         limits: CallLimits,
@@ -106,6 +132,7 @@ class Calls:
         self._planner = planner
         self._asker = asker
         self._cache = cache
+        self._guards = guards
         self._pricer = pricer
         self._clock = clock
         self._limits = limits
@@ -136,8 +163,8 @@ class Calls:
         failure: BaseException | None = None
         try:
             async with client.watched():
-                reply = await self._reply(work)
-            work.account.take(reply.tree, reply.usage)
+                reply = await self._judged(work, await self._reply(work))
+            work.account.take(reply.tree, work.usage)
         except _ENDINGS as fault:
             failure = fault
         cost = await self._settle(work, failure)
@@ -181,8 +208,25 @@ class Calls:
         how = _embedding if work.call.request.kind is Kind.EMBEDDING else _completion
         return await self._asker.ask(work.call, work.trail, how)
 
+    async def _judged(self, work: _Work, reply: Reply) -> Reply:
+        """The answer as guards let it be sent; they may have it asked for once more."""
+        call = work.call
+        rails = self._guards.path(call.caller, call.request.model).answered
+        if not rails:
+            work.usage = reply.usage
+            return reply
+        repair = None if work.look.hit is not None else _Repair(self._asker, work, self._clock)
+        judged = await whole(call.request, reply, rails, repair)
+        work.verdicts = tuple(judged.verdicts)
+        for each in judged.replies:
+            work.usage = summed(work.usage, each.usage)
+        return judged.reply
+
     async def _pass_on(self, work: _Work, out: Outgoing, recording: Recording) -> None:
-        async with self._events(work) as batches:
+        call = work.call
+        rails = self._guards.path(call.caller, call.request.model).answered
+        through = StreamFilter(call.request, rails) if rails else None
+        async with self._events(work, through) as batches:
             async for events in batches:
                 work.account.began = True
                 recording.take(events)
@@ -191,15 +235,21 @@ class Calls:
                     await out.write(data)
 
     @asynccontextmanager
-    async def _events(self, work: _Work) -> AsyncIterator[AsyncIterator[Sequence[Event]]]:
-        """The events of the answer; once there are some, an upstream has begun to answer."""
+    async def _events(self, work: _Work, through: StreamFilter | None) -> AsyncIterator[Stream]:
+        """The events of the answer, as guards let them through; once there are some, it has begun."""
         if work.look.hit is not None:
-            async with aclosing(work.look.hit.stream()) as kept:
-                yield kept
+            stream = work.look.hit.stream()
+        else:
+            stream = _all(await self._asker.ask(work.call, work.trail, _first_batch))
+        if through is None:
+            async with aclosing(stream):
+                yield stream
             return
-        opened = await self._asker.ask(work.call, work.trail, _first_batch)
-        async with aclosing(opened.stream):
-            yield _all(opened)
+        try:
+            async with aclosing(filtered(stream, through)) as passed:
+                yield passed
+        finally:
+            work.verdicts = tuple(through.verdicts)
 
     async def _settle(self, work: _Work, failure: BaseException | None) -> Decimal | None:
         """Store what the call came to; what it cost. Raises `Unavailable`."""
@@ -220,7 +270,8 @@ class Calls:
             cache=hit.how if hit is not None else "",
             cache_saved_usd=hit.saved_usd if hit is not None else None,
         )
-        return await self._store(call, interaction_of(call, told), _verdicts(call, failure))
+        verdicts = failure.verdicts if isinstance(failure, Blocked) else work.verdicts
+        return await self._store(call, interaction_of(call, told), (*call.verdicts, *verdicts))
 
     async def _store(
         self, call: Call, interaction: Interaction, verdicts: Sequence[Verdict]
@@ -270,10 +321,11 @@ async def _first_batch(provider: Provider, ask: Ask) -> _Opened:
     raise malformed(ask.model, _BEFORE_ITS_TIME)
 
 
-async def _all(opened: _Opened) -> AsyncIterator[Sequence[Event]]:
-    yield opened.first
-    async for events in opened.stream:
-        yield events
+async def _all(opened: _Opened) -> Stream:
+    async with aclosing(opened.stream):
+        yield opened.first
+        async for events in opened.stream:
+            yield events
 
 
 def _with_cost(interaction: Interaction, cost: Decimal | None) -> Interaction:
@@ -284,11 +336,6 @@ def _with_cost(interaction: Interaction, cost: Decimal | None) -> Interaction:
     if last.cost_usd is not None:
         return interaction
     return replace(interaction, attempts=(*others, replace(last, cost_usd=cost)))
-
-
-def _verdicts(call: Call, failure: BaseException | None) -> Sequence[Verdict]:
-    told = failure.verdicts if isinstance(failure, Blocked) else ()
-    return (*call.verdicts, *told)
 
 
 def _verdict(failure: BaseException | None, *, began: bool) -> tuple[Status, Fault]:

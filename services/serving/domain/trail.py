@@ -31,6 +31,11 @@ class Trail:
         """The attempts that have ended."""
         return self._made
 
+    @property
+    def answering(self) -> Route | None:
+        """The route whose attempt was opened last, and has not ended."""
+        return self._open[-1].route if self._open else None
+
     def start(self, route: Route, now: datetime, *, key: str = "", hedged: bool = False) -> Attempt:
         """An upstream is about to be asked with a key, of which this is the fingerprint."""
         attempt = Attempt(route, now, key, hedged)

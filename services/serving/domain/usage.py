@@ -1,7 +1,10 @@
 """What a provider says was used: kept verbatim in its dialect, with the totals that every dialect has."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+
+import orjson
 
 from shared.interactions import Usage
 
@@ -107,6 +110,41 @@ def chat_counts(usage: Usage) -> dict[str, Any]:
         },
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
     }
+
+
+def summed(first: Usage | None, second: Usage | None) -> Usage | None:
+    """The usage of two answers of one provider, each of which was paid for: count by count, level by level.
+
+    >>> summed(Usage('{"a":1}', "openai", output_tokens=2), Usage('{"a":2,"b":1}', "openai", output_tokens=3))
+    Usage(raw='{"a":3,"b":1}', dialect='openai', service_tier='', input_tokens=None, output_tokens=5, \
+cache_read_tokens=None, cache_write_tokens=None, reasoning_tokens=None)
+    """
+    if first is None or second is None:
+        return second or first
+    raw = _added(orjson.loads(first.raw or "{}"), orjson.loads(second.raw or "{}"))
+    totals = {
+        name: _added(getattr(first, name), getattr(second, name))
+        for name in (
+            "input_tokens",
+            "output_tokens",
+            "cache_read_tokens",
+            "cache_write_tokens",
+            "reasoning_tokens",
+        )
+    }
+    return replace(second, raw=orjson.dumps(raw).decode(), **totals)
+
+
+def _added(first: Any, second: Any) -> Any:
+    """Numbers added, objects member by member; of anything else the second, where there is one."""
+    match first, second:
+        case dict(), dict():
+            names = dict.fromkeys((*first, *second))
+            return {name: _added(first.get(name), second.get(name)) for name in names}
+        case (int() | float(), int() | float()) if not isinstance(first, bool):
+            return first + second
+        case _:
+            return first if second is None else second
 
 
 def _part(counts: Counts, name: str) -> Counts:

@@ -76,7 +76,7 @@ class CostBounded:
         most = min((p.max_cost_usd for p in policies if p.max_cost_usd is not None), default=None)
         if most is None:
             return entry
-        model, read = entry.request.model, _input_tokens(entry.request)
+        model, read = entry.request.model, input_bound(entry.request)
         base = self._at_most(model, read, 0)
         asked = 0 if entry.request.kind not in _LENGTHS else output_tokens(entry.request)
         if base > most or (asked is not None and self._at_most(model, read, asked) > most):
@@ -113,7 +113,7 @@ def smallest_output(policies: Sequence[Policy]) -> int | None:
 
 def output_tokens(request: Request) -> int | None:
     """The longest answer that a request asks for, all of its choices together; None when it names none."""
-    named = [request.body.tree.get(name) for name in _LENGTHS[request.kind]]
+    named = [request.body.tree.get(name) for name in _LENGTHS.get(request.kind, ())]
     lengths = [length for length in named if type(length) is int]
     choices = request.body.tree.get("n")
     return max(lengths) * (choices if type(choices) is int else 1) if lengths else None
@@ -134,8 +134,8 @@ def lowered(entry: Entry, bound: int, guard: str, *, asked: int | None) -> Entry
     return entry.judging(Verdict(guard, "input", "redact", "too_long", 1.0, told))
 
 
-def _input_tokens(request: Request) -> int:
-    """At most: no token is shorter than a byte, and no picture is more than `_PICTURE_TOKENS`."""
+def input_bound(request: Request) -> int:
+    """The tokens that a request can be read as, at most: no token is shorter than a byte, and no picture is more than `_PICTURE_TOKENS`."""
     written = request.body.rewritten({})
     return len(written) + _PICTURE_TOKENS * sum(map(written.count, _PICTURES))
 
