@@ -212,8 +212,8 @@ class Http1Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def on_message_complete(self) -> None:
-        self._frame_bytes = 0
         if self._headed:
+            self._frame_bytes = 0
             self._ended = True
 
     # Waiting.

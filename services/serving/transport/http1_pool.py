@@ -124,10 +124,10 @@ class Http1Pool:
                 self._origin.port,
                 ssl=self._tls,
             )
+            self._all.add(connection)
         except OSError as fault:  # a certificate's faults among them
             raise Unconnected(str(fault)) from fault
         finally:
             self._connecting -= 1
             self._let_one_connect()
-        self._all.add(connection)
         return connection
