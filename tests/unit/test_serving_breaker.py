@@ -86,6 +86,17 @@ def test_half_open_lets_exactly_one_through_until_that_one_has_ended(breaker: Br
     assert breaker.admits(6.0)
 
 
+def test_a_trial_that_begins_to_answer_closes_it_however_long_it_goes_on(breaker: Breaker) -> None:
+    fail(breaker, 0.0, times=3)
+    trial = breaker.enter(5.0)
+
+    breaker.answers(trial)
+    assert breaker.state(5.0) is State.CLOSED
+
+    breaker.fail(trial, 9.0)
+    assert breaker.state(9.0) is State.CLOSED
+
+
 def test_a_trial_that_fails_opens_it_for_twice_as_long_up_to_a_bound(breaker: Breaker) -> None:
     fail(breaker, 0.0, times=3)
     now, opened = 5.0, []

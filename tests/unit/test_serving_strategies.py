@@ -15,9 +15,9 @@ from services.serving.routing.strategies import (
     by_cost,
     by_latency,
     by_priority,
-    by_weight,
     roomy_first,
 )
+from services.serving.routing.weights import by_weight
 from shared.live import Route
 from tests.routed import an_entry
 

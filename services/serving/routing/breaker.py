@@ -71,15 +71,18 @@ class Breaker:
         self._trial = self.state(now) is State.HALF_OPEN
         return self._round
 
-    def succeed(self, began: int, now: float) -> None:
-        """A call of a round was answered."""
-        if began != self._round:
-            return
-        if self._trial:
+    def answers(self, began: int) -> None:
+        """A call of a round is being answered: to a half-open breaker that is enough, however long it takes."""
+        if self._trial and began == self._round:
             self._turn()
             self._opened, self._open_until = 0, None
-        self._in_a_row = 0
-        self._share.add(now, whole=1)
+
+    def succeed(self, began: int, now: float) -> None:
+        """A call of a round was answered."""
+        self.answers(began)
+        if began == self._round:
+            self._in_a_row = 0
+            self._share.add(now, whole=1)
 
     def fail(self, began: int, now: float) -> None:
         """A call of a round failed by the upstream's fault."""

@@ -15,10 +15,10 @@ from services.serving.routing.strategies import (
     by_cost,
     by_latency,
     by_priority,
-    by_weight,
     roomy_first,
 )
 from services.serving.routing.upstreams import Upstreams
+from services.serving.routing.weights import by_weight
 from shared.clock import Clock
 from shared.errors import Denied, Invalid, Unavailable
 from shared.live import LiveView, Model, Route

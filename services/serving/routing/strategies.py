@@ -6,17 +6,12 @@ A seed stands for chance: the session's id where its calls shall go one way, els
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from services.serving.routing.weights import drawn_in_order
+from services.serving.routing.weights import by_weight
 from shared.live import Route
 
 # A session stays where it is until that is so much slower than the other: "bounded loads" in the sense of
 # Mirrokni, Thorup and Zadimoghaddam, "Consistent Hashing with Bounded Loads" (2018).
 SLOWER = 2.0
-
-
-def by_weight(routes: Sequence[Route], seed: str) -> Sequence[Route]:
-    """In proportion to the weights."""
-    return drawn_in_order(routes, seed)
 
 
 def by_priority(routes: Sequence[Route]) -> Sequence[Route]:
@@ -33,7 +28,7 @@ def by_latency(
     run to the same upstream at once (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing",
     2001). `sticky`: the first drawn is kept until it is `SLOWER` times as bad as the second.
     """
-    drawn = drawn_in_order(routes, seed)
+    drawn = by_weight(routes, seed)
     if len(drawn) <= 1:
         return drawn
     loads = {route: load(route) for route in drawn}
@@ -47,7 +42,7 @@ def by_cost(
     routes: Sequence[Route], seed: str, cost_usd: Callable[[Route], Decimal | None]
 ) -> Sequence[Route]:
     """The cheapest first, those without a price last; drawn by weight where the cost is the same."""
-    quoted = [(cost_usd(route), route) for route in drawn_in_order(routes, seed)]
+    quoted = [(cost_usd(route), route) for route in by_weight(routes, seed)]
     priced = [(cost, route) for cost, route in quoted if cost is not None]
     cheapest = sorted(priced, key=lambda each: each[0])
     unpriced = [route for cost, route in quoted if cost is None]
@@ -58,7 +53,7 @@ def by_context(routes: Sequence[Route], seed: str, tokens: int) -> Sequence[Rout
     """Those into whose context window so many tokens fit, the smallest window first; one of no known size is
     the largest of all. Where they fit nowhere, the largest alone: how long a text is, its upstream knows better.
     """
-    drawn = sorted(drawn_in_order(routes, seed), key=window)
+    drawn = sorted(by_weight(routes, seed), key=window)
     return [route for route in drawn if window(route) >= tokens] or drawn[-1:]
 
 

@@ -161,6 +161,7 @@ class Visit:
             now = self._clock.monotonic()
             self._answering = True
             self._latency.observe(now, now - self._began)
+            self.upstream.breaker.answers(self._round)
 
     async def leave(self) -> None:
         """Give it up: nobody wants its answer any more."""

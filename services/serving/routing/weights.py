@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from shared.live import Route
 
 
-def drawn_in_order(routes: Sequence[Route], seed: str) -> Sequence[Route]:
+def by_weight(routes: Sequence[Route], seed: str) -> Sequence[Route]:
     """The routes drawn one by one, each with a chance in proportion to its weight; weight 0 is never drawn.
 
     Keys `-ln(u) / weight` with one uniform `u` a route, ascending (Efraimidis and Spirakis 2006,
@@ -16,7 +16,7 @@ def drawn_in_order(routes: Sequence[Route], seed: str) -> Sequence[Route]:
     Ravishankar 1998).
 
     >>> both = (Route("a", "m", weight=1), Route("b", "m", weight=3))
-    >>> [drawn_in_order(both, f"session-{n}")[0].provider for n in range(8)]
+    >>> [by_weight(both, f"session-{n}")[0].provider for n in range(8)]
     ['b', 'b', 'b', 'b', 'b', 'b', 'a', 'a']
     """
     drawn = [route for route in routes if route.weight > 0]
