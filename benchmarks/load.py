@@ -107,21 +107,25 @@ def a_request(url: str, body: bytes, headers: Sequence[str]) -> bytes:
 
 async def run_load(url: str, raw: bytes, end: bytes, concurrency: int, seconds: float) -> Load:
     """Ask over `concurrency` connections for some seconds; an answer is whole when it ends with `end`."""
-    at = urlsplit(url)
-    loop = asyncio.get_running_loop()
-    host, port = at.hostname or "", at.port or 80
-    pairs = [
-        await loop.create_connection(lambda: Connection(end), host, port)
-        for _ in range(concurrency)
-    ]
+    connections = [await connected(url, end) for _ in range(concurrency)]
     load, started = Load(), time.perf_counter()
 
     async def keep_asking(connection: Connection) -> None:
         while time.perf_counter() - started < seconds:
             load.samples.append(await connection.ask(raw))
 
-    await asyncio.gather(*(keep_asking(connection) for _, connection in pairs))
+    await asyncio.gather(*(keep_asking(connection) for connection in connections))
     load.seconds = time.perf_counter() - started
-    for _, connection in pairs:
+    for connection in connections:
         connection.close()
     return load
+
+
+async def connected(url: str, end: bytes) -> Connection:
+    """A new connection to where a URL leads, whose answers are whole when they end with `end`."""
+    at = urlsplit(url)
+    loop = asyncio.get_running_loop()
+    _, connection = await loop.create_connection(
+        lambda: Connection(end), at.hostname or "", at.port or 80
+    )
+    return connection

@@ -1,6 +1,10 @@
 """What other processes have cost so far, and hold."""
 
+import asyncio
 import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -35,3 +39,31 @@ def resident_bytes(pid: int) -> int:
         return 0
     line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS:"))
     return int(line.split()[1]) * 1024
+
+
+@dataclass(slots=True)
+class Memory:
+    """The most that any of some processes has had in RAM, in bytes."""
+
+    most: int = 0
+
+    def look(self, pids: Sequence[int]) -> None:
+        self.most = max(self.most, *(resident_bytes(pid) for pid in pids))
+
+
+@asynccontextmanager
+async def memory_of(pids: Sequence[int], every_seconds: float = 0.25) -> AsyncIterator[Memory]:
+    """What the processes have while the block runs."""
+    memory = Memory()
+
+    async def look() -> None:
+        while True:
+            memory.look(pids)
+            await asyncio.sleep(every_seconds)
+
+    looking = asyncio.create_task(look())
+    try:
+        yield memory
+    finally:
+        looking.cancel()
+        memory.look(pids)
