@@ -54,7 +54,6 @@ async def measured() -> dict[str, object]:
         "guards": ["pii", "secrets", "deny_list", "prompt_injection"],
         "clean_us_per_kb": round(per_kb, 1),
         "dense_us_per_kb": round(_best(lambda: _admit(dense, asked)) / _kilobytes(dense), 1),
-        "no_guards_us": round(_best(lambda: _admit(clean, Rails())), 1),
         "stream_us_per_event": round(per_event, 1),
         "limit_us_per_kb": LIMIT_US_PER_KB,
         "limit_us_per_event": LIMIT_US_PER_EVENT,

@@ -4,12 +4,12 @@ The fast path: patterns, each proved by arithmetic where the data has any (Luhn,
 not found, nor what is spelled out ("john at example dot com") or written in look-alike letters.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from shared.pii.folding import fold
 from shared.pii.rules import Kind
-from shared.pii.search import telling
+from shared.pii.search import matches
 
 _STRENGTH = {kind: place for place, kind in enumerate(Kind)}
 
@@ -23,8 +23,8 @@ class Finding:
     end: int
 
 
-def findings(text: str) -> list[Finding]:
-    """The personal data in a text, in order and without overlap.
+def findings(text: str, kinds: Container[Kind] = frozenset(Kind)) -> list[Finding]:
+    """The personal data of some kinds in a text, in order and without overlap.
 
     Pieces that overlap become one, from the first character to the last, named by the strongest kind.
 
@@ -33,7 +33,7 @@ def findings(text: str) -> list[Finding]:
 Finding(kind=<Kind.PHONE: 'PHONE'>, start=29, end=45)]
     """
     folded = fold(text)
-    found = _merged(sorted(_candidates(folded.text), key=lambda one: (one.start, one.end)))
+    found = _merged(sorted(_candidates(folded.text, kinds), key=lambda one: (one.start, one.end)))
     return [Finding(one.kind, *folded.span(one.start, one.end)) for one in found]
 
 
@@ -50,12 +50,11 @@ def redact(text: str) -> str:
     return "".join([*pieces, text[end:]]) if pieces else text
 
 
-def _candidates(text: str) -> Iterator[Finding]:
-    for rule in telling(text):
-        for match in rule.pattern.finditer(text):
-            span = rule.refine(match)
-            if span is not None:
-                yield Finding(rule.kind, *span)
+def _candidates(text: str, kinds: Container[Kind]) -> Iterator[Finding]:
+    for rule, match in matches(text, kinds):
+        span = rule.refine(match)
+        if span is not None:
+            yield Finding(rule.kind, *span)
 
 
 def _merged(candidates: Sequence[Finding]) -> list[Finding]:

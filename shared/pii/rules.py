@@ -33,13 +33,15 @@ Span = tuple[int, int]
 class Rule:
     """A shape; `refine` proves a match and says where exactly the data lies, or that it is none.
 
-    `trigger` is a regular expression of RE2 that finds something in every text in which the pattern does.
+    `trigger` is a regular expression of RE2 that finds something in whatever the pattern matches and
+    `refine` proves; no match is longer than `width` characters.
     """
 
     kind: Kind
     trigger: str
     pattern: re.Pattern[str]
     refine: Callable[[re.Match[str]], Span | None] = lambda match: match.span()
+    width: int = 128
 
 
 def _card(match: re.Match[str]) -> Span | None:
@@ -118,6 +120,7 @@ PERSONAL: tuple[Rule, ...] = (
             rf"(?:[^\W_](?:[\w-]{{0,62}}[^\W_])?\.){{1,8}}"
             rf"(?:(?:(?=[^\d_]){LETTER}){{2,24}}|[{UNSPACED}]{{1,8}})(?!{LETTER})"
         ),
+        width=700,
     ),
     Rule(
         Kind.IBAN,

@@ -1,24 +1,75 @@
-"""One pass over a text that says which rules can find anything in it: only those are then searched for.
+"""Where in a text a rule can find anything: one pass says which rules, another where, and only there is looked.
 
-The pass is RE2's: its time is proportional to the text, and it may be made by several threads at once.
+Both passes are RE2's: their time is proportional to the text, and several threads may make them at once.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Container, Iterator, Sequence
 from functools import cache
+from itertools import islice
+from typing import Protocol
 
 import re2
 
-from shared.pii.rules import PERSONAL, Rule
+from shared.pii.rules import PERSONAL, Kind, Rule
 from shared.pii.secrets import SECRETS
 
 RULES: tuple[Rule, ...] = (*SECRETS, *PERSONAL)
 
+# A text with more places than this is searched as a whole.
+MAX_PLACES = 32
+
+
+def matches(
+    text: str, kinds: Container[Kind] = frozenset(Kind)
+) -> Iterator[tuple[Rule, re.Match[str]]]:
+    """What the patterns of the rules for some kinds match in a text, unproved."""
+    readable = whole_characters(text)
+    for rule in telling(readable):
+        if rule.kind not in kinds:
+            continue
+        for start, end in _windows(rule, readable):
+            for match in rule.pattern.finditer(text, start, end):
+                # What touches the end of its window goes on behind it, and is no match of the text.
+                if end == len(text) or max(match.end(), match.end(match.lastindex or 0)) < end:
+                    yield rule, match
+
 
 def telling(text: str) -> Sequence[Rule]:
     """The rules whose trigger is somewhere in the text; no other rule matches in it."""
-    # RE2 reads UTF-8: half a character, as some upstreams send, is no part of any rule.
-    found = _triggers().Match(text.encode("utf-8", "replace"))
+    found = _triggers().Match(text)
     return [RULES[place] for place in sorted(found)] if found else ()
+
+
+def whole_characters(text: str) -> str:
+    """The text with `?` for each half of a character: RE2 reads UTF-8, and some upstreams send halves."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
+
+
+def _windows(rule: Rule, text: str) -> Sequence[tuple[int, int]]:
+    """The pieces of a text in which every match of a rule lies whole: each holds the trigger somewhere."""
+    if len(text) <= 2 * rule.width:
+        return [(0, len(text))]
+    found = list(islice(_trigger(rule.trigger).finditer(text), MAX_PLACES + 1))
+    if len(found) > MAX_PLACES:
+        return [(0, len(text))]
+    windows: list[tuple[int, int]] = []
+    for match in found:
+        start = max(0, match.start() - rule.width)
+        if windows and start <= windows[-1][1]:
+            start = windows.pop()[0]
+        windows.append((start, min(len(text), match.end() + rule.width + 1)))
+    return windows
+
+
+class Trigger(Protocol):
+    """A compiled expression of RE2."""
+
+    def finditer(self, text: str) -> Iterator[re.Match[str]]: ...
 
 
 @cache
@@ -28,3 +79,9 @@ def _triggers() -> re2.Set:
         triggers.Add(rule.trigger)
     triggers.Compile()
     return triggers
+
+
+@cache
+def _trigger(trigger: str) -> Trigger:
+    compiled: Trigger = re2.compile(trigger)
+    return compiled

@@ -64,6 +64,7 @@ SECRETS: tuple[Rule, ...] = (
         Kind.SECRET,
         rf"(?:{PREFIXES})[A-Za-z0-9_-]{{10}}|8Q~",
         re.compile(rf"(?<![A-Za-z0-9_-])(?:{'|'.join(_TOKENS)})(?![A-Za-z0-9])"),
+        width=340,
     ),
     Rule(
         Kind.SECRET,  # a JSON Web Token (RFC 7519), signed or not
@@ -72,6 +73,7 @@ SECRETS: tuple[Rule, ...] = (
             r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,2048}+\.eyJ[A-Za-z0-9_-]{8,8192}+"
             r"(?:\.[A-Za-z0-9_-]{0,1024}+)?"
         ),
+        width=11_300,
     ),
     Rule(
         Kind.SECRET,
@@ -80,12 +82,14 @@ SECRETS: tuple[Rule, ...] = (
             r"-----BEGIN [A-Z ]{0,24}PRIVATE KEY(?: BLOCK)?-----[A-Za-z0-9+/=\\\s]{0,8192}+"
             r"(?:-----END [A-Z ]{0,24}PRIVATE KEY(?: BLOCK)?-----)?"
         ),
+        width=8_320,
     ),
     Rule(
         Kind.SECRET,  # the password in a URL
         r"://[^\s/:@]*:[^\s/@]+@",
         re.compile(r"(?<=://)[^\s/:@\"'<>]{0,64}+:(?P<data>[^\s/@\"'<>]{1,128}+)@"),
         named,
+        width=200,
     ),
     Rule(
         Kind.SECRET,  # whatever looks random, where the name before it says so
@@ -96,5 +100,6 @@ SECRETS: tuple[Rule, ...] = (
             re.IGNORECASE | re.ASCII,
         ),
         _random,
+        width=180,
     ),
 )

@@ -1,6 +1,7 @@
 """Guards on whole calls: which hold, what they make of requests and answers, and that they never repeat a find."""
 
 import asyncio
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.serving.domain.failure import UpstreamFailed
 from services.serving.domain.gate import Entry
 from services.serving.domain.request import Kind, Request
 from services.serving.domain.verdict import Blocked
@@ -66,7 +68,7 @@ def a_reply(text: str, *, kind: Kind = Kind.CHAT, body: Any = None) -> Reply:
         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
         "usage": {"n": 1},
     }
-    return Reply(orjson.dumps(tree if body is None else body), tree, None)
+    return Reply(json.dumps(tree if body is None else body).encode(), tree, None)
 
 
 def answered(request: Request, reply: Reply, over: Rails) -> Judged:
@@ -305,6 +307,13 @@ def test_an_answer_that_is_not_of_its_schema_is_asked_for_once_more(
     assert "fails /properties/a/type" in repair.asked[0].body.tree["messages"][2]["content"]
     assert judged.blocked is blocked
     assert len(judged.replies) == 2
+
+
+def test_an_answer_that_is_too_deep_to_be_searched_is_none() -> None:
+    deep = orjson.loads(b'{"a":' * 400 + b'"x"' + b"}" * 400)
+
+    with pytest.raises(UpstreamFailed):
+        answered(a_request(Kind.MESSAGE), a_reply("", body={"content": [deep]}), rails(PII))
 
 
 # What is told of it

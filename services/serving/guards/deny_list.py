@@ -7,10 +7,11 @@ import msgspec
 import re2
 
 from services.serving.guards.options import read_options
-from services.serving.guards.patterns import DEFAULT_LONGEST, Longest, Pattern, whole_characters
+from services.serving.guards.patterns import DEFAULT_LONGEST, Longest, Pattern
 from services.serving.guards.port import Mark, Options
 from shared.errors import Invalid
 from shared.pii.rules import LETTER
+from shared.pii.search import whole_characters
 
 MAX_WORDS = 10_000
 MAX_WORD_CHARS = 128

@@ -7,6 +7,7 @@ import msgspec
 import re2
 
 from shared.errors import Invalid
+from shared.pii.search import whole_characters
 
 MAX_PATTERN_CHARS = 2_000
 MAX_PROGRAM_BYTES = 1 << 20  # of memory for one compiled pattern, and its cache of states
@@ -49,15 +50,6 @@ class Pattern:
     def unfinished(self, text: str) -> int:
         """The place from which a match may begin that goes on behind the text."""
         return max(0, len(text) - self._longest + 1)
-
-
-def whole_characters(text: str) -> str:
-    """The text with `?` for each half of a character: RE2 reads UTF-8, and some upstreams send halves."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode()
-    return text
 
 
 def _said(fault: re2.error) -> str:

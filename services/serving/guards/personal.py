@@ -65,8 +65,7 @@ class _None(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def _marks(text: str, kinds: frozenset[Kind]) -> Sequence[Mark]:
-    found = findings(text)
-    return [Mark(one.start, one.end, one.kind.lower()) for one in found if one.kind in kinds]
+    return [Mark(one.start, one.end, one.kind.lower()) for one in findings(text, kinds)]
 
 
 def _matched(patterns: Mapping[str, Pattern], text: str) -> Sequence[Mark]:

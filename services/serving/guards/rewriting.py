@@ -18,6 +18,10 @@ from services.serving.guards.slots import Slot, chat_pieces
 from services.serving.guards.utterances import Path, Utterance, replaced
 
 
+# Where tokens stand in the deepest of the protocols: response.output[].content[].logprobs.
+_LOGPROBS_DEPTH = 8
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One server-sent event of what is sent for an event; `data` is its JSON, None where it has none."""
@@ -85,16 +89,18 @@ def repeated(
     )
 
 
-def without_logprobs(tree: Any) -> Any:
+def without_logprobs(tree: Any, depth: int = _LOGPROBS_DEPTH) -> Any:
     """The tree without the tokens of its texts: they would tell what was taken out of these."""
-    if isinstance(tree, dict):
+    if isinstance(tree, dict) and depth:
         return {
             name: _EMPTY[type(value)]
             if name == "logprobs" and type(value) in _EMPTY
-            else without_logprobs(value)
+            else without_logprobs(value, depth - 1)
             for name, value in tree.items()
         }
-    return [without_logprobs(value) for value in tree] if isinstance(tree, list) else tree
+    if isinstance(tree, list) and depth:
+        return [without_logprobs(value, depth - 1) for value in tree]
+    return tree
 
 
 def _account(tree: JsonObject | None, texts: Sequence[tuple[str, str]]) -> JsonObject | None:

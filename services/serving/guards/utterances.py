@@ -8,7 +8,11 @@ from typing import Any
 
 import orjson
 
+from services.serving.domain.failure import UpstreamFailed
+
 Path = tuple[str | int, ...]
+
+MAX_DEPTH = 64
 
 # A picture or a sound as text: no pattern can look into it, and a changed one is none.
 _MIN_DATA_CHARS = 512
@@ -52,7 +56,7 @@ def asked(tree: Mapping[str, Any]) -> Iterator[Utterance]:
 
 
 def answered(tree: Mapping[str, Any], path: Path = ()) -> Iterator[Utterance]:
-    """The texts of an answer, or of an event of one, each a model's."""
+    """The texts of an answer, or of an event of one, each a model's. Raises `UpstreamFailed` for one that is too deep."""
     for name, value in tree.items():
         if name == "response" and isinstance(value, dict):
             yield from answered(value, (*path, name))
@@ -99,6 +103,12 @@ def _in_member(name: str, value: Any, path: Path, voice: Voice) -> Iterator[Utte
 
 
 def _in(node: Any, path: Path, voice: Voice) -> Iterator[Utterance]:
+    if len(path) > MAX_DEPTH:  # no request comes here: its reading refuses it
+        raise UpstreamFailed(
+            "The upstream answered with JSON that is nested too deep to be searched.",
+            code="upstream_malformed",
+            upstream_status=200,
+        )
     if isinstance(node, dict):
         voice = _voice(node, voice)
         for name, value in node.items():
