@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Generic, TypeVar
 
@@ -92,6 +92,8 @@ class Asker:
         routing = Routing() if model is None else model.policy.routing
         task = _Task(call, trail, how, routing, self._until(call))
         search = _Search(task, self._way(call, routing), self._means)
+        if task.until is None:
+            return await search.first_answer()
         try:
             async with asyncio.timeout_at(task.until):
                 return await search.first_answer()
@@ -124,7 +126,7 @@ class _Search(Generic[T]):
     async def first_answer(self) -> T:
         while self._left and (step := self._way.next(self._now)):
             self._left -= 1
-            if not await self._has_slot(step):
+            if not (self._has_slot(step) or await self._gets_slot(step)):
                 self._way.missed(step)
                 continue
             after = None if self._failure else self._hedge_after(step)
@@ -134,22 +136,26 @@ class _Search(Generic[T]):
                 self._failure = failure
         raise self._failure or self._way.refusal(self._task.call.request.model, self._now)
 
-    async def _has_slot(self, step: Step) -> bool:
-        """Wait as the step wants, and take a slot of its upstream, if it still admits calls."""
+    def _has_slot(self, step: Step) -> bool:
+        """Take a slot of its upstream, if it is free and there is nothing to wait for."""
         upstream = step.upstream
-        if step.wait_seconds:
-            await self._means.clock.sleep(step.wait_seconds)
-        if step.queued:
-            if not await upstream.slots.wait(self._means.upstreams.limits.queue_seconds):
-                return False
-            if not upstream.admits(self._now):
-                upstream.slots.give_back()
-                return False
-            return True
-        if not upstream.slots.free or not upstream.lets_in(self._now):
+        if step.wait_seconds or not upstream.slots.free or not upstream.lets_in(self._now):
             return False
         upstream.slots.take()
         return True
+
+    async def _gets_slot(self, step: Step) -> bool:
+        """Wait as the step wants, and then take a slot if its upstream still admits calls."""
+        upstream = step.upstream
+        if step.queued:
+            if not await upstream.slots.wait(self._means.upstreams.limits.queue_seconds):
+                return False
+            if upstream.admits(self._now):
+                return True
+            upstream.slots.give_back()
+            return False
+        await self._means.clock.sleep(step.wait_seconds)
+        return self._has_slot(replace(step, wait_seconds=0.0))
 
     async def _one(self, step: Step) -> T:
         """The answer of one upstream; no other is asked meanwhile."""
@@ -161,16 +167,16 @@ class _Search(Generic[T]):
         tries = [self._started(step)]
         try:
             if not await self._ends_within(tries[0], after_seconds):
-                second = await self._second(step)
+                second = self._second(step)
                 tries += [] if second is None else [second]
             return await self._fastest(tries)
         finally:
             for one in tries:
                 one.answer.cancel()
 
-    async def _second(self, step: Step) -> _Try[T] | None:
+    def _second(self, step: Step) -> _Try[T] | None:
         other = self._way.beside(step, self._now) if self._left else None
-        if other is None or not await self._has_slot(other):
+        if other is None or not self._has_slot(other):
             return None
         self._left -= 1
         UPSTREAM_HEDGES.labels(*other.upstream.id.labels).inc()

@@ -20,18 +20,21 @@ class Share:
     def clear(self) -> None:
         """Forget everything."""
         self._place = 0
+        self._ends = self._width  # when the slice of time that is counted in ends
         self._wholes = [0] * SLICES
         self._parts = [0] * SLICES
         self._whole = self._part = 0
 
     def add(self, now: float, *, whole: int = 0, part: int = 0) -> None:
         """Count events that happened now, in seconds of a clock that never goes back."""
-        self._move(now)
+        if now >= self._ends:
+            self._move(now)
         slot = self._place % SLICES
         self._wholes[slot] += whole
-        self._parts[slot] += part
         self._whole += whole
-        self._part += part
+        if part:
+            self._parts[slot] += part
+            self._part += part
 
     def whole_at(self, now: float) -> int:
         """All events of the window that ends now."""
@@ -44,10 +47,11 @@ class Share:
         return self._part
 
     def _move(self, now: float) -> None:
-        place = int(now / self._width)
+        place = max(self._place, int(now / self._width))
         for gone in range(min(place - self._place, SLICES)):
             slot = (place - gone) % SLICES
             self._whole -= self._wholes[slot]
             self._part -= self._parts[slot]
             self._wholes[slot] = self._parts[slot] = 0
-        self._place = max(self._place, place)
+        self._place = place
+        self._ends = (place + 1) * self._width

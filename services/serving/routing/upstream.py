@@ -6,6 +6,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
+from prometheus_client import Counter
+
 from services.serving.domain.failure import UpstreamFailed
 from services.serving.providers.port import Stream
 from services.serving.routing.breaker import Breaker, BreakerLimits, State
@@ -74,6 +76,14 @@ class Upstream:
     visits: int = 0
     paced_until: float = 0.0
     denied_until: float = 0.0
+    _counters: dict[Outcome, Counter] = field(default_factory=dict)
+
+    def count(self, outcome: Outcome) -> None:
+        """A visit ended."""
+        counter = self._counters.get(outcome)
+        if counter is None:
+            counter = self._counters[outcome] = UPSTREAM_CALLS.labels(*self.id.labels, outcome)
+        counter.inc()
 
     def admits(self, now: float) -> bool:
         """Whether it may be asked now, if it is not full."""
@@ -178,7 +188,7 @@ class Visit:
         upstream.in_flight -= 1
         upstream.slots.give_back()
         outcome = _outcome(failure)
-        UPSTREAM_CALLS.labels(*upstream.id.labels, outcome).inc()
+        upstream.count(outcome)
         if outcome.is_fault:
             upstream.breaker.fail(self._round, now)
             if not self._answering:
