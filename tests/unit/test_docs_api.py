@@ -26,7 +26,7 @@ from services.registry.requests import (
     StopBody,
     TenantBody,
 )
-from services.serving.domain.context import context_of
+from services.serving.domain.context import context_of, timeout_of
 from services.serving.settings import Settings as ServingSettings
 from shared.arrival import Arrival
 from shared.batches import MAX_FACT_BYTES, MAX_ITEMS
@@ -150,6 +150,7 @@ def test_every_header_and_key_that_places_a_call_is_told() -> None:
     headers, metadata = Told(), Told()
 
     context_of(headers, metadata, "0" * 16)
+    timeout_of(headers)
 
     assert column("Headers of a request") == headers.names
     assert column("Headers of a request", 2) == metadata.names - {""}

@@ -107,10 +107,11 @@ class Way:
         soonest = [pool.soonest(now) for pool in self._fresh]
         seconds = min((one.opens_in(now) for one in soonest), default=0.0)
         if not seconds:
-            return _refusal(model, "is as busy as it may be", "upstream_busy", 503, 1.0)
+            return _refusal(model, "is as busy as it may be", 1.0, code="upstream_busy")
         if all(one.paced_until > now for one in soonest):
-            return _refusal(model, "asks to be left alone", "upstream_limited", 429, seconds)
-        return _refusal(model, "has failed too often", "upstream_resting", 503, seconds)
+            why = "asks to be left alone"
+            return _refusal(model, why, seconds, code="upstream_limited", status=429)
+        return _refusal(model, "has failed too often", seconds, code="upstream_resting")
 
     def _untried(self, now: float, *, spend: bool = False) -> Step | None:
         for pool in self._fresh:
@@ -177,7 +178,9 @@ class Way:
         self._fresh = [other for other in self._fresh if window(other.route) > room]
 
 
-def _refusal(model: str, why: str, code: str, status: int, seconds: float) -> UpstreamFailed:
+def _refusal(
+    model: str, why: str, seconds: float, *, code: str, status: int = 503
+) -> UpstreamFailed:
     headers = {
         "retry-after": str(max(1, math.ceil(seconds))),
         "retry-after-ms": str(math.ceil(seconds * 1000)),
