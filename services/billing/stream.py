@@ -118,6 +118,7 @@ def _call(interaction: InteractionCompleted) -> Call:
         # A finish reason comes with the last event of an answer, even of one whose reader had left.
         ended=interaction.status == "ok" or bool(interaction.finish_reasons),
         output_estimate=estimate,
+        kept=bool(interaction.cache),
     )
 
 

@@ -25,6 +25,7 @@ class BookPricer:
                 service_tier=interaction.usage.service_tier,
                 at=interaction.started_at,
                 ended=interaction.status == "ok",
+                kept=bool(interaction.cache),
             ),
         )
         return rating.cost_usd

@@ -28,7 +28,8 @@ class Call:
     `models` are its names, the truest first: what the provider says answered, what was asked of the
     provider, what the caller asked for. The first that the book knows under the provider is priced.
     `at` is when the call started. `ended` is false when the answer was cut off before its end; then
-    `output_estimate` stands for an output that the provider never told, if it is not zero.
+    `output_estimate` stands for an output that the provider never told, if it is not zero. `kept` says that a
+    cache answered it: no provider was asked, and nothing used.
     """
 
     provider: str
@@ -39,6 +40,7 @@ class Call:
     at: datetime
     ended: bool = True
     output_estimate: int = 0
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,9 @@ class Rating:
 
 
 def rate_call(book: Book, call: Call) -> Rating:
-    """The rating of a call by the first of its names that the book knows."""
+    """The rating of a call by the first of its names that the book knows; what a cache answered costs nothing."""
+    if call.kept:
+        return Rating("priced", "a cache answered", Decimal(0))
     names = [name for name in call.models if name]
     for name in names:
         provider = call.provider or book.provider_of(name)

@@ -241,3 +241,9 @@ async def test_a_record_that_is_no_interaction_is_a_dead_letter() -> None:
         "The interaction names no tenant or has no id.",
         "started_at_us is no time",
     ]
+
+
+async def test_what_a_cache_answered_costs_nothing_whatever_its_model_costs() -> None:
+    usage = await usage_of(cache="exact", usage_json="", provider="")
+
+    assert (usage.status, usage.cost_usd) == ("priced", "0")
