@@ -133,6 +133,11 @@ def overdue() -> UpstreamFailed:
     )
 
 
+def misconfigured(message: str) -> UpstreamFailed:
+    """A provider that cannot be asked as it is set up: the operator's to mend."""
+    return UpstreamFailed(message, code="provider_misconfigured", status=503)
+
+
 def said_in(body: bytes) -> Said:
     """What an error's JSON says, in any of the shapes that servers of OpenAI's protocol give it.
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from yarl import URL
 
-from services.serving.domain.failure import UpstreamFailed
+from services.serving.domain.failure import misconfigured
 from services.serving.domain.request import Kind
 from services.serving.providers.capabilities import CAPABILITIES
 from services.serving.providers.credentials import Secret
@@ -49,11 +49,7 @@ def azure_provider(entry: ProviderEntry, http: UpstreamHttp, secret: Secret) -> 
     Raises `UpstreamFailed` for an entry without a URL: every resource has one of its own.
     """
     if not entry.base_url:
-        raise UpstreamFailed(
-            f"The provider {entry.name!r} of kind azure has no base_url.",
-            code="provider_misconfigured",
-            status=503,
-        )
+        raise misconfigured(f"The provider {entry.name!r} of kind azure has no base_url.")
     version = str(entry.options.get("api_version") or "")
     version = "" if version == "v1" else version
     addresses = AzureResource(entry.base_url, version, CAPABILITIES["azure"].paths)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from services.serving.domain.failure import UpstreamFailed
+from services.serving.domain.failure import UpstreamFailed, misconfigured
 from services.serving.domain.request import Kind
 from services.serving.protocols.port import Translated
 from services.serving.protocols.translations import TRANSLATIONS
@@ -42,13 +42,13 @@ class Catalogue:
         """The upstream of that name. Raises `UpstreamFailed` when it is not live, or of no known kind."""
         entry = self._live.providers.get(name)
         if entry is None:
-            raise _misconfigured(f"There is no provider {name!r} here.")
+            raise misconfigured(f"There is no provider {name!r} here.")
         built = self._built.get(name)
         if built is not None and built[0] is entry:
             return built[1]
         build = self._kinds.get(entry.kind)
         if build is None:
-            raise _misconfigured(f"The provider {name!r} is of an unknown kind, {entry.kind!r}.")
+            raise misconfigured(f"The provider {name!r} is of an unknown kind, {entry.kind!r}.")
         provider = build(entry)
         self._built[name] = (entry, provider)
         return provider
@@ -73,8 +73,4 @@ class Catalogue:
         try:
             return self._secret(reference)
         except KeyError as fault:
-            raise _misconfigured(f"A provider's secret {reference} is not set.") from fault
-
-
-def _misconfigured(message: str) -> UpstreamFailed:
-    return UpstreamFailed(message, code="provider_misconfigured", status=503)
+            raise misconfigured(f"A provider's secret {reference} is not set.") from fault

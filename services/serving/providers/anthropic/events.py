@@ -120,7 +120,7 @@ class MessageReader:
             events.append(Event(raw))
             return
         tree = read_json(data, self._provider)
-        if tree.get("type") == "error":
+        if tree.get("type") == "error" or tree.get("error"):  # proxies tell it as OpenAI does
             body = self._credentials.hidden_in(data)
             told = body if self._native else chat_error(body)
             raise errored(self._provider, "ended a stream with an error", told)

@@ -59,7 +59,7 @@ class AnthropicProvider:
         native, target = _is_native(ask), self._target(ask)
         body = await self._http.post(target, self._body(ask))
         message = read_json(body, self._entry.name)
-        if message.get("type") == "error":
+        if message.get("type") == "error" or message.get("error"):
             hidden = target.credentials.hidden_in(body)
             told = hidden if native else chat_error(hidden)
             raise errored(self._entry.name, "answered with an error inside a 200", told)

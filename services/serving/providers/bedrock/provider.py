@@ -8,7 +8,7 @@ import orjson
 from yarl import URL
 
 from services.serving.domain.body import JsonObject
-from services.serving.domain.failure import UpstreamFailed, malformed
+from services.serving.domain.failure import malformed, misconfigured
 from services.serving.providers.bedrock.answering import chat_error, chat_reply, usage_of
 from services.serving.providers.bedrock.asking import converse_request
 from services.serving.providers.bedrock.events import ConverseReader
@@ -46,7 +46,7 @@ class BedrockProvider:
         self._clock = clock
         self._region = str(entry.options.get("region") or "")
         if not self._region:
-            raise _misconfigured(entry.name, "has no region")
+            raise misconfigured(f"The provider {entry.name!r} has no region.")
         usual = f"https://bedrock-runtime.{self._region}.amazonaws.com"
         self._base = (entry.base_url or usual).rstrip("/")
 
@@ -123,11 +123,5 @@ class BedrockProvider:
         if not key_id and not key:
             return None
         if not key_id or not key:
-            raise _misconfigured(self._entry.name, "has one half of an access key")
+            raise misconfigured(f"The provider {self._entry.name!r} has half of an access key.")
         return AwsCredentials(key_id, key, token)
-
-
-def _misconfigured(provider: str, what: str) -> UpstreamFailed:
-    return UpstreamFailed(
-        f"The provider {provider!r} {what}.", code="provider_misconfigured", status=503
-    )

@@ -8,6 +8,7 @@ import orjson
 from services.serving.domain.account import Event
 from services.serving.domain.body import JsonObject
 from services.serving.domain.failure import UpstreamFailed, errored
+from services.serving.domain.sse import data_event
 from services.serving.providers.credentials import Credentials
 from services.serving.providers.errors import error_body, openai_error
 from services.serving.providers.openai.shapes import (
@@ -17,6 +18,7 @@ from services.serving.providers.openai.shapes import (
     finish_reason,
     head_of_response,
 )
+from services.serving.providers.openai.thoughts import in_plain_texts
 from services.serving.providers.openai.usage import response_usage, usage_in
 from services.serving.providers.reading import cut_off, read_json, whole_shapes
 
@@ -59,6 +61,9 @@ class ChunkReader:
         tree = read_json(data, self._provider)
         if b'"error"' in data:
             refuse_error(tree, data, self._provider, self._credentials)
+        plain = in_plain_texts(tree) if self._dialect == "mistral" else None
+        if plain is not None:
+            tree, raw = plain, data_event(orjson.dumps(plain))
         usage = usage_in(data, tree, self._dialect) if tree.get("usage") else None
         hidden = usage is not None and tree.get("choices") == [] and not self._tells_usage
         said = chat_of_completion(tree, "delta") if self._legacy else tree

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
 
+import orjson
 from yarl import URL
 
 from services.serving.domain.body import Body, JsonObject
-from services.serving.domain.failure import errored, malformed
+from services.serving.domain.failure import errored, malformed, misconfigured
 from services.serving.domain.request import Kind, Request
 from services.serving.providers.capabilities import CAPABILITIES
 from services.serving.providers.credentials import Secret, credentials_of
@@ -24,6 +25,7 @@ from services.serving.providers.openai.shapes import (
     chat_of_response,
     failure_of_response,
 )
+from services.serving.providers.openai.thoughts import in_plain_texts
 from services.serving.providers.openai.usage import usage_in
 from services.serving.providers.port import Ask, Reply, Stream
 from services.serving.providers.reading import (
@@ -106,6 +108,9 @@ class OpenAIProvider:
         ):
             raise malformed(self._entry.name, f"answered without {_MEMBERS[kind]!r}")
         usage = usage_in(body, tree, self._dialect)
+        plain = in_plain_texts(tree) if self._dialect == "mistral" else None
+        if plain is not None:
+            return Reply(orjson.dumps(plain), plain, usage)
         with whole_shapes(self._entry.name):
             return Reply(body, _account_shape(kind, tree), usage)
 
@@ -158,9 +163,11 @@ class OpenAIProvider:
 
 
 def openai_provider(entry: ProviderEntry, http: UpstreamHttp, secret: Secret) -> OpenAIProvider:
-    """The adapter of a kind in `SERVERS`."""
+    """The adapter of a kind in `SERVERS`. Raises `UpstreamFailed` for one that is nowhere."""
     server = SERVERS[entry.kind]
     base_url = entry.base_url or server.base_url
+    if not base_url:
+        raise misconfigured(f"The provider {entry.name!r} of kind {entry.kind} has no base_url.")
     addresses = BaseUrl(base_url, CAPABILITIES[entry.kind].paths)
     return OpenAIProvider(entry, http, secret, server, addresses)
 
