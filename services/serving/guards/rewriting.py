@@ -17,7 +17,6 @@ from services.serving.guards.redaction import edited
 from services.serving.guards.slots import Slot, chat_pieces
 from services.serving.guards.utterances import Path, Utterance, replaced
 
-
 # Where tokens stand in the deepest of the protocols: response.output[].content[].logprobs.
 _LOGPROBS_DEPTH = 8
 
