@@ -116,8 +116,13 @@ def frame_of(headers: Mapping[str, str], payload: bytes) -> bytes:
         struct.pack("!B", len(name)) + name.encode() + struct.pack("!BH", 7, len(value)) + value
         for name, value in ((name, text.encode()) for name, text in headers.items())
     )
-    prelude = struct.pack("!II", 16 + len(packed) + len(payload), len(packed))
-    message = prelude + struct.pack("!I", binascii.crc32(prelude)) + packed + payload
+    return framed(packed, payload)
+
+
+def framed(headers: bytes, payload: bytes) -> bytes:
+    """A message of AWS's event stream around headers as they are."""
+    prelude = struct.pack("!II", 16 + len(headers) + len(payload), len(headers))
+    message = prelude + struct.pack("!I", binascii.crc32(prelude)) + headers + payload
     return message + struct.pack("!I", binascii.crc32(message))
 
 

@@ -113,4 +113,6 @@ def test_a_path_is_encoded_once_more_than_it_is_sent() -> None:
         NOW,
     )
 
-    assert made["authorization"].endswith("Signature=8a08ef89cd8a14e731b7e6fbf8e0075628787b0039561605128d2aaab621cb0a")
+    assert made["authorization"].endswith(
+        "Signature=8a08ef89cd8a14e731b7e6fbf8e0075628787b0039561605128d2aaab621cb0a"
+    )

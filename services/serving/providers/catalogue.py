@@ -13,7 +13,7 @@ from services.serving.providers.demo.provider import DemoProvider
 from services.serving.providers.gemini.provider import GeminiProvider
 from services.serving.providers.openai.provider import openai_provider
 from services.serving.providers.openai.servers import SERVERS
-from services.serving.providers.port import Provider
+from services.serving.providers.port import Counter, Provider
 from services.serving.providers.upstream import UpstreamHttp
 from shared.clock import Clock
 from shared.live import LiveView, Route
@@ -67,6 +67,11 @@ class Catalogue:
             return kind in self.answering(route, kind).kinds
         except UpstreamFailed:
             return True
+
+    def counting(self, route: Route) -> Counter | None:
+        """The upstream of a route, if it counts tokens. Raises `UpstreamFailed`."""
+        provider = self.provider(route.provider)
+        return provider if isinstance(provider, Counter) else None
 
     def resolved(self, reference: str) -> str:
         """The secret behind a reference. Raises `UpstreamFailed` when it is not set."""

@@ -1,8 +1,8 @@
 """The port of an upstream: what it is asked, what it answers, and what it can do."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from services.serving.domain.account import Event
 from services.serving.domain.body import JsonObject
@@ -15,15 +15,13 @@ class Ask:
     """What an upstream is asked: the client's request, the upstream's own name of the model, and the
     `traceparent` by which it continues the caller's trace (empty: none).
 
-    `key` is which of the provider's keys it is asked with (`key_references`). `headers` are the client's,
-    by names in lower case, from which an upstream of the client's own protocol takes what it reads.
+    `key` is which of the provider's keys it is asked with (`key_references`).
     """
 
     request: Request
     model: str
     traceparent: str = ""
     key: int = 0
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +63,13 @@ class Provider(Protocol):
 
     async def embed(self, ask: Ask) -> Reply:
         """The vectors of texts."""
+        ...
+
+
+@runtime_checkable
+class Counter(Protocol):
+    """A provider that says how many tokens a request is without answering it."""
+
+    async def count(self, ask: Ask) -> bytes:
+        """The count, as JSON in the protocol of the request. Raises `UpstreamFailed`."""
         ...

@@ -6,7 +6,7 @@ from dataclasses import replace
 import orjson
 from yarl import URL
 
-from services.serving.domain.failure import errored
+from services.serving.domain.failure import errored, malformed
 from services.serving.domain.request import Kind
 from services.serving.domain.usage import anthropic_usage
 from services.serving.providers.anthropic.answering import chat_error, chat_reply
@@ -35,7 +35,7 @@ _CLIENTS_OWN = ("anthropic-version", "anthropic-beta")
 
 
 class AnthropicProvider:
-    """A base URL that answers `/v1/messages`.
+    """A base URL that answers `/v1/messages`, and counts their tokens; satisfies `Provider` and `Counter`.
 
     Options: `headers` (more headers to send, `anthropic-beta` for one) and `max_tokens` (for chats
     that set no bound: the protocol wants one).
@@ -52,6 +52,7 @@ class AnthropicProvider:
         self._clock = clock
         base = (entry.base_url or DEFAULT_URL).rstrip("/").removesuffix("/v1")
         self._messages = URL(f"{base}/v1/messages")
+        self._count_tokens = URL(f"{base}/v1/messages/count_tokens")
         bound = entry.options.get("max_tokens")
         self._max_tokens = bound if isinstance(bound, int) else DEFAULT_MAX_TOKENS
 
@@ -68,6 +69,17 @@ class AnthropicProvider:
             usage = anthropic_usage(verbatim(body, ("usage",), counts), counts)
             tree = chat_reply(message, usage, self._now())
         return Reply(body if native else orjson.dumps(tree), tree, usage)
+
+    async def count(self, ask: Ask) -> bytes:
+        target = replace(self._target(ask), url=self._count_tokens)
+        body = await self._http.post(target, ask.request.body.rewritten({"model": ask.model}))
+        told = read_json(body, self._entry.name)
+        if told.get("type") == "error" or told.get("error"):
+            hidden = target.credentials.hidden_in(body)
+            raise errored(self._entry.name, "answered with an error inside a 200", hidden)
+        if type(told.get("input_tokens")) is not int:
+            raise malformed(self._entry.name, "counted without 'input_tokens'")
+        return body
 
     async def embed(self, ask: Ask) -> Reply:
         raise unsupported(f"{ask.model!r}: Anthropic's protocol has no embeddings.")
@@ -116,8 +128,9 @@ def _clients_own(ask: Ask, options: Mapping[str, str]) -> Mapping[str, str]:
     """The headers of a client that speaks the protocol itself; its betas are added to the options'."""
     if not _is_native(ask):
         return {}
-    given = {name: ask.headers[name] for name in _CLIENTS_OWN if ask.headers.get(name)}
-    betas = [told["anthropic-beta"] for told in (options, given) if "anthropic-beta" in told]
+    told = ask.request.headers
+    given = {name: told[name] for name in _CLIENTS_OWN if told.get(name)}
+    betas = [each["anthropic-beta"] for each in (options, given) if "anthropic-beta" in each]
     return {**given, **({"anthropic-beta": ",".join(betas)} if betas else {})}
 
 

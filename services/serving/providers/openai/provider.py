@@ -46,6 +46,9 @@ _MEMBERS: Mapping[Kind, str] = {
     Kind.RESPONSE: "output",
 }
 
+# What a client of the same protocol says in a header, and its provider reads.
+_BETA = "openai-beta"
+
 
 class Addresses(Protocol):
     """Where the kinds of requests go at one upstream, and under which header its key."""
@@ -143,6 +146,8 @@ class OpenAIProvider:
             headers[name] = value
         if ask.traceparent:
             headers["traceparent"] = ask.traceparent
+        if _BETA in ask.request.headers:
+            headers[_BETA] = ask.request.headers[_BETA]
         url = self._addresses.url(ask.request.kind, ask.model)
         return Target(self._entry.name, url, headers, own, _in_openais_format)
 
