@@ -37,7 +37,9 @@ class Meaning:
     async def likeness(self, question: Question) -> Likeness | None:
         """What a question is compared by; None for one in which the embedder knows no word."""
         embedder = await self._embedder()
-        vectors = await asyncio.to_thread(embedder.embed, [question.text])
+        # Capitals and spaces would move a vector; what a capital means stands in the marks.
+        plain = " ".join(question.text.casefold().split())
+        vectors = await asyncio.to_thread(embedder.embed, [plain])
         if not vectors[0].any():
             return None
         words = words_of(question.text)

@@ -16,7 +16,7 @@ MARKED = _set(
     " second third fourth fifth last next previous monday tuesday wednesday thursday friday saturday"
     " sunday january february march april june july august september october november december today"
     " tomorrow yesterday tonight weekend morning noon afternoon evening night midnight day days week weeks"
-    " month months year years hour hours minute minutes seconds am pm daily weekly monthly yearly"
+    " month months year years hour hours minute minutes seconds daily weekly monthly yearly"
     " before after above below over under inside outside left right up down upward downward north south"
     " east west more less most least many few fewer maximum minimum max min high higher highest low lower"
     " lowest large larger small smaller big bigger long longer short shorter old older new newer young"

@@ -1,0 +1,477 @@
+"""The cache as calls use it, with policies as the registry tells them."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pytest
+
+from services.serving.cache.answers import AnswerCache, Look, Outcome
+from services.serving.cache.local import LocalCache
+from services.serving.cache.meaning import Meaning
+from services.serving.cache.nearest import Likeness
+from services.serving.cache.port import Cache, Part, Saved, Scope
+from services.serving.cache.replay import parts_of
+from services.serving.domain.answer import Answer
+from services.serving.domain.body import parse_body
+from services.serving.domain.request import Kind, Request
+from services.serving.providers.port import Reply
+from shared.clock import SimulatedClock
+from shared.embedding import Floats
+from shared.errors import Invalid, Unavailable
+from shared.interactions import Context
+from shared.live import Caller, LiveView
+from tests.builders import NOW, a_caller
+from tests.gateway import tell
+
+COST = Decimal("0.000125")
+TREE = {
+    "model": "gpt-1",
+    "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "4"}, "finish_reason": "stop"}
+    ],
+}
+
+
+class Letters:
+    """An embedder by letters: texts of the same letters are the same."""
+
+    name, dimensions = "letters", 26
+    opened = 0
+
+    async def __aenter__(self) -> Self:
+        Letters.opened += 1
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        counts = [[text.count(chr(97 + letter)) for letter in range(26)] for text in texts]
+        vectors = np.array(counts, np.float32)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(vectors / np.maximum(lengths, 1e-9), np.float32)
+
+
+class Away(LocalCache):
+    """A cache that cannot be reached."""
+
+    async def get(self, scope: Scope, key: str) -> Saved | None:
+        raise Unavailable("away")
+
+    async def put(self, scope: Scope, key: str, saved: Saved, seconds: float) -> None:
+        raise Unavailable("away")
+
+    async def near(
+        self, scope: Scope, question: Likeness, within: float, since: object
+    ) -> Saved | None:
+        raise Unavailable("away")
+
+
+@dataclass
+class House:
+    """A cache over what is live, on a clock that the test moves."""
+
+    live: LiveView
+    clock: SimulatedClock
+    memory: LocalCache
+    shared: Cache
+    cache: AnswerCache
+
+    async def look(self, request: Request | None = None, control: str = "", **changes: Any) -> Look:
+        caller: Caller = changes.get("caller", a_caller())
+        context: Context = changes.get("context", Context(user_id="ann"))
+        return await self.cache.look(caller, request or a_request(), context, control)
+
+    async def keep(self, request: Request | None = None, control: str = "", **changes: Any) -> Look:
+        """Look, and keep an answer where there is none."""
+        asked = request or a_request()
+        look = await self.look(asked, control, **changes)
+        await self.cache.keep(look, parts(asked), answer(), COST)
+        return look
+
+
+def a_house(
+    cache: Mapping[str, Any] | None = None, *, content: str = "full", shared: Cache | None = None
+) -> House:
+    clock, live = SimulatedClock(NOW), LiveView(b"pepper")
+    policy = {"cache": {"exact_seconds": 60} if cache is None else cache}
+    tell(live, "tenant", "acme", {"content": content, "policy": policy})
+    tell(live, "tenant", "umbrella", {"content": content, "policy": policy})
+    tell(live, "model", "gpt", {"routes": [{"provider": "stub", "model": "gpt-1"}]})
+    memory = a_cache(clock)
+    there = shared or a_cache(clock)
+    answers = AnswerCache(live, clock, Meaning(Letters), memory, there, max_answer_bytes=10_000)
+    return House(live, clock, memory, there, answers)
+
+
+def a_cache(clock: SimulatedClock) -> LocalCache:
+    return LocalCache(clock, capacity_bytes=1_000_000, questions=100)
+
+
+def a_request(said: str = "What is two and two?", **changes: Any) -> Request:
+    kind = changes.pop("kind", Kind.CHAT)
+    streaming = changes.get("stream", False)
+    tree = {"model": "gpt", "messages": [{"role": "user", "content": said}], **changes}
+    return Request(kind, "gpt", parse_body(json.dumps(tree).encode()), {}, streaming=streaming)
+
+
+def parts(request: Request) -> Sequence[Part]:
+    return parts_of(Reply(json.dumps(TREE).encode(), TREE, None), request.kind)
+
+
+def answer(tree: Mapping[str, Any] = TREE) -> Answer:
+    folded = Answer()
+    folded.add(dict(tree))
+    return folded
+
+
+def ended(*reasons: str | None) -> Answer:
+    choices = [
+        {"index": place, "message": {"content": "x"}, "finish_reason": reason}
+        for place, reason in enumerate(reasons)
+    ]
+    return answer({"choices": choices})
+
+
+async def test_the_same_request_is_given_the_answer_and_told_how_old_it_is() -> None:
+    house = a_house()
+
+    first = await house.keep()
+    house.clock.advance(7)
+    second = await house.look(a_request())
+
+    assert first.outcome is Outcome.MISS
+    assert first.headers == {"x-leeway-cache": "miss"}
+    assert second.outcome is Outcome.HIT
+    assert second.headers == {"x-leeway-cache": "hit", "age": "7"}
+    assert second.hit is not None
+    assert (second.hit.how, second.hit.saved_usd) == ("exact", COST)
+    assert second.hit.reply().tree == TREE
+
+
+async def test_without_a_policy_nothing_is_kept_and_nothing_told() -> None:
+    house = a_house({})
+
+    look = await house.keep()
+
+    assert (look.outcome, look.headers, look.place) == (Outcome.OFF, {}, None)
+    assert await house.memory.forget("acme") == 0
+
+
+async def test_an_answer_ends_with_its_time() -> None:
+    house = a_house()
+    await house.keep()
+
+    house.clock.advance(60)
+
+    assert (await house.look()).outcome is Outcome.MISS
+
+
+async def test_a_shorter_time_holds_for_what_was_kept_before() -> None:
+    house = a_house({"exact_seconds": 60})
+    await house.keep()
+
+    tell(house.live, "tenant", "acme", {"content": "full", "policy": {"cache": {"exact_seconds": 5}}})  # fmt: skip
+    house.clock.advance(6)
+
+    assert (await house.look()).outcome is Outcome.MISS
+
+
+async def test_no_other_tenant_project_or_prompt_shares_an_answer() -> None:
+    house = a_house()
+    await house.keep()
+
+    looks = [
+        await house.look(caller=a_caller(tenant="umbrella")),
+        await house.look(caller=a_caller(project="other")),
+        await house.look(context=Context(prompt_name="p", prompt_version="1")),
+    ]
+
+    assert [look.outcome for look in looks] == [Outcome.MISS] * 3
+    assert (await house.look(caller=a_caller(key_id="k2", environment="staging"))).hit is not None
+    assert (await house.look(context=Context(session_id="s2", user_id="bob"))).hit is not None
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"models": ["gpt"]},
+        {"guardrails": [{"kind": "pii"}]},
+        {"max_output_tokens": 5},
+    ],
+)
+async def test_a_policy_that_shows_something_else_shares_nothing(policy: dict[str, Any]) -> None:
+    house = a_house()
+    await house.keep()
+
+    tell(house.live, "project", "acme/default", {"policy": policy})
+
+    assert (await house.look()).outcome is Outcome.MISS
+
+
+async def test_a_policy_that_only_limits_shares_everything() -> None:
+    house = a_house()
+    await house.keep()
+
+    policy = {"limits": {"requests_per_minute": 5}, "max_cost_usd": "1"}
+    tell(house.live, "project", "acme/default", {"policy": policy})
+
+    assert (await house.look()).hit is not None
+
+
+async def test_other_upstreams_share_nothing() -> None:
+    house = a_house()
+    await house.keep()
+    routes = [{"provider": "stub", "model": "gpt-1"}]
+    own = {"provider": "other", "model": "gpt-2", "tenants": ["acme"]}
+    tagged = {"provider": "other", "model": "gpt-3", "tags": ["region=eu"]}
+    foreign = {"provider": "other", "model": "gpt-4", "tenants": ["umbrella"]}
+
+    tell(house.live, "model", "gpt", {"routes": [*routes, foreign, tagged]})
+    with_a_foreign_one = await house.look()
+    with_its_tag = await house.look(context=Context(tags={"region": "eu"}))
+    tell(house.live, "model", "gpt", {"routes": [*routes, own]})
+    with_its_own = await house.look()
+
+    assert with_a_foreign_one.hit is not None
+    assert with_its_tag.outcome is Outcome.MISS
+    assert with_its_own.outcome is Outcome.MISS
+
+
+async def test_a_stream_and_a_whole_answer_are_apart() -> None:
+    house = a_house()
+    await house.keep()
+
+    assert (await house.look(a_request(stream=True))).outcome is Outcome.MISS
+
+
+async def test_no_cache_asks_anew_and_keeps_what_it_is_answered() -> None:
+    house = a_house()
+    await house.keep()
+    house.clock.advance(30)
+
+    look = await house.keep(control="no-cache")
+    house.clock.advance(40)
+
+    assert (look.outcome, look.headers) == (Outcome.BYPASS, {"x-leeway-cache": "bypass"})
+    assert (await house.look()).headers == {"x-leeway-cache": "hit", "age": "40"}
+
+
+async def test_no_store_asks_anew_and_keeps_nothing() -> None:
+    house = a_house()
+
+    look = await house.keep(control="no-store")
+
+    assert (look.outcome, look.place) == (Outcome.BYPASS, None)
+    assert (await house.look()).outcome is Outcome.MISS
+
+
+async def test_max_age_bounds_how_old_an_answer_may_be() -> None:
+    house = a_house()
+    await house.keep()
+    house.clock.advance(10)
+
+    assert (await house.look(control="max-age=10")).hit is not None
+    assert (await house.look(control="max-age=9")).outcome is Outcome.MISS
+
+
+@pytest.mark.parametrize("policy", [None, {}])
+async def test_only_if_cached_is_refused_where_nothing_is(policy: dict[str, Any] | None) -> None:
+    house = a_house(policy)
+
+    with pytest.raises(Invalid) as raised:
+        await house.look(control="only-if-cached")
+
+    assert (raised.value.status, raised.value.code) == (504, "not_cached")
+
+
+async def test_only_if_cached_is_given_what_is_there() -> None:
+    house = a_house()
+    await house.keep()
+
+    assert (await house.look(control="only-if-cached")).hit is not None
+
+
+@pytest.mark.parametrize(
+    ("answered", "whole"),
+    [
+        (ended("stop"), True),
+        (ended("tool_calls"), True),
+        (ended("stop", "stop"), True),
+        (ended("length"), False),
+        (ended("content_filter"), False),
+        (ended("stop", "length"), False),
+        (ended("stop", None), False),
+        (ended(None), False),
+        (ended(), False),
+    ],
+)
+async def test_only_a_whole_answer_is_kept(answered: Answer, whole: bool) -> None:
+    house, request = a_house(), a_request()
+
+    await house.cache.keep(await house.look(request), parts(request), answered, COST)
+
+    assert ((await house.look(request)).hit is not None) is whole
+
+
+async def test_what_is_larger_than_one_answer_may_be_is_not_kept() -> None:
+    house, request = a_house(), a_request()
+
+    await house.cache.keep(await house.look(request), [Part(b"x" * 10_000)], answer(), COST)
+
+    assert (await house.look(request)).outcome is Outcome.MISS
+
+
+async def test_vectors_are_kept_at_no_temperature() -> None:
+    house = a_house({"exact_seconds": 60, "exact_max_temperature": 0})
+    request = replace(a_request(kind=Kind.EMBEDDING), body=parse_body(b'{"input":"text"}'))
+
+    await house.cache.keep(await house.look(request), parts(request), answer({}), COST)
+
+    assert (await house.look(request)).hit is not None
+    assert (await house.look(a_request())).outcome is Outcome.BYPASS
+    assert (await house.look(a_request(temperature=0))).outcome is Outcome.MISS
+
+
+async def test_what_cannot_be_compared_passes_by() -> None:
+    house = a_house()
+
+    look = await house.keep(a_request(previous_response_id="r1"))
+
+    assert (look.outcome, look.place) == (Outcome.BYPASS, None)
+
+
+@pytest.mark.parametrize("content", ["redacted", "hash", "none"])
+async def test_what_a_tenant_lets_nobody_store_stays_in_memory(content: str) -> None:
+    house = a_house(content=content)
+
+    await house.keep()
+
+    assert (await house.look()).hit is not None
+    assert await house.shared.forget("acme") == 0
+    assert await house.memory.forget("acme") == 1
+
+
+async def test_what_may_be_stored_is_shared() -> None:
+    house = a_house(content="full")
+
+    await house.keep()
+
+    assert await house.memory.forget("acme") == 0
+    assert await house.shared.forget("acme") == 1
+
+
+async def test_a_call_goes_on_where_answers_cannot_be_reached() -> None:
+    house = a_house(shared=Away(SimulatedClock(NOW), capacity_bytes=1, questions=1))
+
+    look = await house.keep()
+    anew = await house.keep(control="no-cache")
+
+    assert (look.outcome, look.headers) == (Outcome.BYPASS, {"x-leeway-cache": "bypass"})
+    assert anew.place is not None
+
+
+async def test_a_subject_and_a_tenant_are_forgotten() -> None:
+    house = a_house()
+    for user in ("ann", "bob", ""):
+        await house.keep(a_request(f"I am {user}."), context=Context(user_id=user))
+    await house.keep(caller=a_caller(tenant="umbrella"))
+
+    assert await house.cache.forget("acme", "ann") == 1
+    assert await house.cache.forget("acme") == 2
+    assert (await house.look(caller=a_caller(tenant="umbrella"))).hit is not None
+
+
+SEMANTIC = {"semantic_seconds": 60, "semantic_max_temperature": 1}
+
+
+async def test_a_near_question_is_answered() -> None:
+    house = a_house(SEMANTIC)
+
+    await house.keep(a_request("Is tea a plant?"))
+    house.clock.advance(3)
+    look = await house.look(a_request("is tea a  plant"))
+
+    assert look.hit is not None
+    assert look.hit.how == "semantic"
+    assert look.headers == {"x-leeway-cache": "hit", "age": "3"}
+
+
+async def test_the_same_request_is_exact_where_both_may_be() -> None:
+    house = a_house({**SEMANTIC, "exact_seconds": 10})
+    await house.keep(a_request("Is tea a plant?"))
+
+    exact = await house.look(a_request("Is tea a plant?"))
+    house.clock.advance(11)
+    near = await house.look(a_request("Is tea a plant?"))
+
+    assert exact.hit is not None
+    assert near.hit is not None
+    assert (exact.hit.how, near.hit.how) == ("exact", "semantic")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        a_request("Is tea a plant?", seed=1),
+        a_request("Is tea a plant?", kind=Kind.MESSAGE),
+        a_request("Is tea not a plant?"),
+        a_request("A plant is tea?"),
+        a_request("Quite something else"),
+        a_request("Is tea a plant?" + " " * 1000),
+    ],
+)
+async def test_with_anything_else_a_question_is_another(other: Request) -> None:
+    house = a_house(SEMANTIC)
+    await house.keep(a_request("Is tea a plant?"))
+
+    assert (await house.look(other)).outcome is Outcome.MISS
+
+
+async def test_a_near_question_of_another_tenant_is_none() -> None:
+    house = a_house(SEMANTIC)
+    await house.keep(a_request("Is tea a plant?"))
+
+    look = await house.look(a_request("is tea a plant"), caller=a_caller(tenant="umbrella"))
+
+    assert look.outcome is Outcome.MISS
+
+
+@pytest.mark.parametrize("more", [{"tools": [{"type": "function"}]}, {"temperature": 0.9}, {}])
+async def test_tools_and_high_temperatures_are_asked_anew_unless_said(
+    more: dict[str, Any],
+) -> None:
+    house = a_house({"semantic_seconds": 60})
+    asked = a_house({**SEMANTIC, "semantic_tools": True})
+
+    assert (await house.look(a_request(**more))).outcome is Outcome.BYPASS
+    assert (await asked.look(a_request(**more))).outcome is Outcome.MISS
+
+
+async def test_the_embedder_is_loaded_once_and_only_for_a_question() -> None:
+    before = Letters.opened
+    exact, semantic = a_house(), a_house(SEMANTIC)
+
+    await exact.look()
+    unused = Letters.opened - before
+    await asyncio.gather(*(semantic.look(a_request(f"Is it {n}?")) for n in range(5)))
+
+    assert (unused, Letters.opened - before) == (0, 1)
+
+
+async def test_a_clock_that_went_back_makes_no_answer_younger_than_now() -> None:
+    house = a_house()
+    await house.keep()
+    house.clock.advance(-5)
+
+    assert (await house.look()).headers["age"] == "0"
