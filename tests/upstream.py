@@ -74,7 +74,8 @@ class Upstream:
     keep: bool = True
 
     def app(self) -> Starlette:
-        paths = ("/v1/chat/completions", "/v1/embeddings", "/v1/messages")
+        messages = ("/v1/messages", "/v1/messages/count_tokens")
+        paths = ("/v1/chat/completions", "/v1/embeddings", *messages)
         return Starlette(routes=[Route(path, _Answering(self), methods=["POST"]) for path in paths])
 
 
@@ -130,6 +131,8 @@ class _Answering:
 def _whole(path: str, request: Json) -> Json:
     if path.endswith("/embeddings"):
         return _embedding(request)
+    if path.endswith("/count_tokens"):
+        return {"input_tokens": 21}
     return _message(request) if path.endswith("/messages") else _completion(request)
 
 

@@ -22,9 +22,10 @@ from services.serving.inflight import InFlight
 from services.serving.prompts.reference import reference_of
 from services.serving.protocols.completions.reading import completion_request
 from services.serving.protocols.dialect import dialect_of
-from services.serving.protocols.messages.reading import message_request
+from services.serving.protocols.messages.counting import TokenCounts
+from services.serving.protocols.messages.reading import count_request, message_request
 from services.serving.protocols.responses.reading import response_request
-from services.serving.replies import answer_headers, refusal
+from services.serving.replies import answer_headers, plain_headers, refusal
 from shared.clock import Clock
 from shared.errors import Invalid, LeewayError
 from shared.http import JSONResponse, caller_of, read_body, require_json, token_of
@@ -49,6 +50,7 @@ class Door:
     """What every route of calls is made of."""
 
     calls: Calls
+    counts: TokenCounts
     idempotency: Idempotency
     in_flight: InFlight
     live: LiveView
@@ -144,6 +146,21 @@ class CallRoute:
         return await read_body(http, self._door.limits.max_body_bytes)
 
 
+class CountRoute(CallRoute):
+    """The ASGI application that counts the tokens of a Messages request: the same door, and no call."""
+
+    async def _call(
+        self, http: HttpRequest, caller: Caller, raw: bytes, client: Client, request_id: str
+    ) -> None:
+        entry = self._entry(http.scope, caller, parse_body(raw), request_id)
+        counted = await self._door.counts.count(entry)
+        await client.answer(200, plain_headers(request_id), counted)
+
+    async def _refuse(self, client: Client, error: LeewayError, request_id: str) -> None:
+        refused = refusal(error, self._dialect, request_id, of_a_call=False)
+        await client.answer(refused.status, refused.headers, refused.body)
+
+
 class ModelList:
     """The public models that are live."""
 
@@ -175,6 +192,11 @@ def routes(door: Door) -> Sequence[BaseRoute]:
     ]
     return [
         *calls,
+        Route(
+            "/v1/messages/count_tokens",
+            CountRoute(door, Kind.MESSAGE, count_request),
+            methods=["POST"],
+        ),
         Route("/v1/models", models.all, methods=["GET"]),
         Route("/v1/models/{id:path}", models.one, methods=["GET"]),
     ]

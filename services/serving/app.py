@@ -25,6 +25,7 @@ from services.serving.prices import BookPricer
 from services.serving.prompts.check import PromptWritten
 from services.serving.prompts.files import FilePrompts
 from services.serving.prompts.port import NoPrompts
+from services.serving.protocols.messages.counting import TokenCounts
 from services.serving.providers.catalogue import Catalogue
 from services.serving.providers.upstream import UpstreamHttp, UpstreamLimits
 from services.serving.routing.planner import Planner
@@ -69,10 +70,12 @@ def build(settings: Settings, host: Host) -> App:
         BudgetHeld(AlwaysSufficient(), ceiling.of),
         InputGuards(guards),
     ]
+    gate = Gate(checks)
+    planner = Planner(live, upstreams, catalogue.answers, quoter, clock)
     calls = Calls(
-        Gate(checks),
+        gate,
         journal,
-        Planner(live, upstreams, catalogue.answers, quoter, clock),
+        planner,
         Asker(
             live,
             upstreams,
@@ -90,6 +93,7 @@ def build(settings: Settings, host: Host) -> App:
     in_flight = InFlight(journal.recover)
     door = Door(
         calls,
+        TokenCounts(gate, planner, catalogue.counting),
         Idempotency(state, clock, _idempotency_limits(settings)),
         in_flight,
         live,

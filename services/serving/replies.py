@@ -37,6 +37,11 @@ def answer_headers(call: Call, look: Look, cost_usd: Decimal | None) -> Headers:
     return [_JSON, *_ids(call.interaction_id), *cost, *_told(call.headers), *_told(look.headers)]
 
 
+def plain_headers(request_id: str) -> Headers:
+    """The headers of an answer that no model gave."""
+    return [_JSON, *_ids(request_id)[:1]]
+
+
 def stream_headers(call: Call, look: Look) -> Headers:
     """The headers of a stream of events."""
     return [*_STREAM, *_ids(call.interaction_id), *_told(call.headers), *_told(look.headers)]

@@ -244,6 +244,41 @@ async def test_an_answer_of_a_tool_that_is_no_object_is_a_502_in_anthropics_word
     assert told["error"]["code"] == "upstream_malformed"
 
 
+async def test_tokens_are_counted_by_who_would_answer(
+    claude: AsyncAnthropic, leeway: Gateway, upstream: Upstream
+) -> None:
+    count = await claude.messages.count_tokens(model="claude", messages=HI, system="Be brief.")
+
+    assert count.input_tokens == 21
+    [asked] = upstream.received
+    assert asked.path == "/v1/messages/count_tokens"
+    assert asked.body == {"model": "claude-1", "messages": HI, "system": "Be brief."}
+    assert leeway.interactions == []
+
+
+async def test_nobody_guesses_how_many_tokens_a_request_is(
+    claude: AsyncAnthropic, upstream: Upstream
+) -> None:
+    with pytest.raises(anthropic.BadRequestError) as caught:
+        await claude.messages.count_tokens(model="chats", messages=HI)
+
+    told: Any = caught.value.body
+    assert told["error"]["code"] == "unsupported_operation"
+    assert "x-leeway-interaction-id" not in caught.value.response.headers
+    assert upstream.received == []
+
+
+async def test_a_count_that_is_refused_upstream_is_no_count(
+    claude: AsyncAnthropic, upstream: Upstream
+) -> None:
+    upstream.stub = {"body": '{"tokens": 21}'}
+
+    with pytest.raises(anthropic.InternalServerError) as caught:
+        await claude.messages.count_tokens(model="claude", messages=HI)
+
+    assert caught.value.status_code == 502
+
+
 async def _types_into(events: list[str], stream: AsyncStream[RawMessageStreamEvent]) -> None:
     async for event in stream:
         events.append(event.type)  # noqa: PERF401 - what came before an error is wanted, too

@@ -1,6 +1,7 @@
 """A body as a Messages request."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from services.serving.domain.body import Body, JsonObject
 from services.serving.domain.request import Kind, Request, model_faults, refuse, request_of
@@ -31,6 +32,13 @@ def message_request(body: Body) -> Request:
     faults = [*model_faults(body.tree), *_message_faults(body.tree), *_bound_faults(body.tree)]
     refuse([*faults, *type_faults(body.tree, _TYPES)])
     return request_of(Kind.MESSAGE, body)
+
+
+def count_request(body: Body) -> Request:
+    """A Messages request whose tokens are to be counted: it sets no bound, and streams nothing."""
+    faults = [*model_faults(body.tree), *_message_faults(body.tree)]
+    refuse([*faults, *type_faults(body.tree, _TYPES)])
+    return replace(request_of(Kind.MESSAGE, body), streaming=False)
 
 
 def _message_faults(tree: JsonObject) -> Iterable[str]:
