@@ -50,14 +50,15 @@ def build(settings: Settings, host: Host) -> App:
     )
     limiter = Limiter(state, clock)
     prompts = None if settings.prompts is None else FilePrompts(settings.prompts, clock)
-    meaning = Meaning(WordLlamaEmbedder)
+    embedder = OnFirstUse(WordLlamaEmbedder())
+    meaning = Meaning(embedder)
     journal = OutboxJournal(host.outbox, live, clock)
     http = UpstreamHttp(_upstream_limits(settings), host.tracing)
     catalogue = Catalogue(live, http, clock, host.config.secret)
     upstreams = Upstreams(live, catalogue.resolved, clock, routing_limits(settings))
     quoter = BookQuoter(book)
     ceiling = DearestRoute(live, quoter, clock)
-    guards = Switchyard(live, GuardCatalogue(OnFirstUse(WordLlamaEmbedder())))
+    guards = Switchyard(live, GuardCatalogue(embedder))
     checks: list[Check] = [
         ScopeHeld(SCOPE),
         EnvironmentKnown(live),
@@ -103,7 +104,7 @@ def build(settings: Settings, host: Host) -> App:
     return App(
         "serving",
         routes=routes(door),
-        resources=[http, state, limiter, meaning, *([prompts] if prompts else []), in_flight],
+        resources=[http, state, limiter, *([prompts] if prompts else []), in_flight],
         tasks=[limiter.run, *([prompts.run] if prompts else [])],
     )
 

@@ -1,12 +1,10 @@
 """The cache as calls use it, with policies as the registry tells them."""
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,20 +40,10 @@ class Letters:
     """An embedder by letters: texts of the same letters are the same."""
 
     name, dimensions = "letters", 26
-    opened = 0
-
-    async def __aenter__(self) -> Self:
-        Letters.opened += 1
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    asked = 0
 
     def embed(self, texts: Sequence[str]) -> Floats:
+        self.asked += len(texts)
         counts = [[text.count(chr(97 + letter)) for letter in range(26)] for text in texts]
         vectors = np.array(counts, np.float32)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -86,6 +74,7 @@ class House:
     memory: LocalCache
     shared: Cache
     cache: AnswerCache
+    letters: Letters
 
     async def look(self, request: Request | None = None, control: str = "", **changes: Any) -> Look:
         caller: Caller = changes.get("caller", a_caller())
@@ -110,8 +99,9 @@ def a_house(
     tell(live, "model", "gpt", {"routes": [{"provider": "stub", "model": "gpt-1"}]})
     memory = a_cache(clock)
     there = shared or a_cache(clock)
-    answers = AnswerCache(live, clock, Meaning(Letters), memory, there, max_answer_bytes=10_000)
-    return House(live, clock, memory, there, answers)
+    letters = Letters()
+    answers = AnswerCache(live, clock, Meaning(letters), memory, there, max_answer_bytes=10_000)
+    return House(live, clock, memory, there, answers, letters)
 
 
 def a_cache(clock: SimulatedClock) -> LocalCache:
@@ -458,15 +448,15 @@ async def test_tools_and_high_temperatures_are_asked_anew_unless_said(
     assert (await asked.look(a_request(**more))).outcome is Outcome.MISS
 
 
-async def test_the_embedder_is_loaded_once_and_only_for_a_question() -> None:
-    before = Letters.opened
+async def test_a_text_is_embedded_only_where_it_may_be_compared() -> None:
     exact, semantic = a_house(), a_house(SEMANTIC)
 
     await exact.look()
-    unused = Letters.opened - before
-    await asyncio.gather(*(semantic.look(a_request(f"Is it {n}?")) for n in range(5)))
+    await semantic.look(a_request(tools=[{"type": "function"}]))
+    await semantic.look()
+    await semantic.look(control="no-store")
 
-    assert (unused, Letters.opened - before) == (0, 1)
+    assert (exact.letters.asked, semantic.letters.asked) == (0, 1)
 
 
 async def test_a_clock_that_went_back_makes_no_answer_younger_than_now() -> None:

@@ -9,12 +9,13 @@ from services.serving.cache.marks import marks_of, reach, words_of
 from services.serving.cache.meaning import Meaning
 from services.serving.cache.nearest import nearest, record_of
 from services.serving.cache.terms import DISTANCE
-from shared.embedding import WordLlamaEmbedder
+from shared.embedding import OnFirstUse, WordLlamaEmbedder
 from tests.builders import NOW
 from tests.sources import ROOT
 
 FOUND_OF_THE_SAME = 22  # as measured when the rules were written: the others are asked anew
 KEY = "0" * 64
+EMBEDDER = OnFirstUse(WordLlamaEmbedder())
 
 
 def pairs(label: str) -> Iterator[tuple[str, str]]:
@@ -34,22 +35,23 @@ async def is_near(meaning: Meaning, one: str, other: str) -> bool:
 
 
 async def test_no_question_of_the_labelled_set_is_taken_for_another() -> None:
-    async with Meaning(WordLlamaEmbedder) as meaning:
-        taken = [pair for pair in pairs("other") if await is_near(meaning, *pair)]
+    meaning = Meaning(EMBEDDER)
+
+    taken = [pair for pair in pairs("other") if await is_near(meaning, *pair)]
 
     assert taken == []
 
 
 async def test_most_questions_that_are_the_same_are_seen_to_be() -> None:
-    async with Meaning(WordLlamaEmbedder) as meaning:
-        seen = [pair for pair in pairs("same") if await is_near(meaning, *pair)]
+    meaning = Meaning(EMBEDDER)
+
+    seen = [pair for pair in pairs("same") if await is_near(meaning, *pair)]
 
     assert len(seen) >= FOUND_OF_THE_SAME
 
 
 async def test_a_text_without_a_known_word_is_like_nothing() -> None:
-    async with Meaning(WordLlamaEmbedder) as meaning:
-        assert await meaning.likeness(Question("", "")) is None
+    assert await Meaning(EMBEDDER).likeness(Question("", "")) is None
 
 
 @pytest.mark.parametrize(
