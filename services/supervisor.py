@@ -134,7 +134,7 @@ def children(installation: Installation, ports: Ports) -> list[Child]:
 
     They end in the opposite order: what one tells last is still stored.
     """
-    nice = {"LEEWAY_NICE": "5"}  # whoever waits for an answer comes first
+    nice = {"LEEWAY_NICE": "10"}  # whoever waits for an answer comes first
     sql = {"LEEWAY_WAREHOUSE_LISTEN_FD": str(ports.sql.fileno())}
     warehouse = Child("warehouse", EMBEDDED["warehouse"], None, {**nice, **sql}, generation=2)
     # Small matrices: more threads only wait for each other.
