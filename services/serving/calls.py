@@ -19,6 +19,7 @@ from services.serving.domain.call import (
     Journal,
     Pricer,
     Status,
+    asked_of,
     interaction_of,
 )
 from services.serving.domain.failure import UpstreamFailed, malformed
@@ -299,6 +300,7 @@ def _call_of(entry: Entry, started_at: datetime, routes: Sequence[Route] = ()) -
         context=entry.context,
         routes=routes,
         started_at=started_at,
+        asked=asked_of(entry.request),
         timeout_seconds=entry.timeout_seconds,
         holds=entry.holds,
         headers=entry.headers,

@@ -175,7 +175,8 @@ class SqliteOutbox:
                 raise Unavailable("The outbox is behind; try again.", retry_after_seconds=1)
             self._waiting.append((write, done))
             self._more.notify()
-        return await asyncio.shield(done)
+        # Whoever is cancelled here waits no more; it is written all the same.
+        return await done
 
     def _write_all(self) -> None:
         while batch := self._gather():

@@ -31,7 +31,8 @@ class Call:
     """A call that passed the gate, with the routes to try in order.
 
     `timeout_seconds`: what its client gives it from its start to its end; None: what holds for every call.
-    `holds`, `headers` and `verdicts` are what the gate left with it.
+    `holds`, `headers` and `verdicts` are what the gate left with it. `asked` is the request's part of its content,
+    which is recorded when it begins and when it ends.
     """
 
     interaction_id: str
@@ -40,6 +41,7 @@ class Call:
     context: Context
     routes: Sequence[Route]
     started_at: datetime
+    asked: Content
     timeout_seconds: float | None = None
     holds: Sequence[Hold] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -121,7 +123,7 @@ def interaction_of(call: Call, ending: Ending) -> Interaction:
         http_status=fault.http_status if fault else 200,
         finish_reasons=answer.finish_reasons,
         usage=_usage(call, ending),
-        content=_content(call.request, answer),
+        content=_content(call, answer),
         context=call.context,
         attempts=ending.attempts,
         cache=ending.cache,
@@ -149,14 +151,23 @@ def _usage(call: Call, ending: Ending) -> Usage:
     return replace(told, output_tokens=counted) if told.output_tokens is None and counted else told
 
 
-def _content(request: Request, answer: Answer) -> Content:
-    chat = request.kind in _CHATTY
+def asked_of(request: Request) -> Content:
+    """What of an interaction's content its request alone says."""
     return Content(
         input_messages=request.input_messages,
-        output_messages=orjson.dumps(answer.messages).decode() if chat and answer.messages else "",
         input_text=request.input_text,
-        output_text=answer.text,
         options=request.options,
+    )
+
+
+def _content(call: Call, answer: Answer) -> Content:
+    chat = call.request.kind in _CHATTY
+    return Content(
+        input_messages=call.asked.input_messages,
+        output_messages=orjson.dumps(answer.messages).decode() if chat and answer.messages else "",
+        input_text=call.asked.input_text,
+        output_text=answer.text,
+        options=call.asked.options,
     )
 
 
