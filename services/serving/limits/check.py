@@ -28,9 +28,7 @@ class LimitsHeld:
         held = await self._limiter.take(bounds, reserved.tokens)
         hold = _Hold(self._limiter, held, reserved)
         # One copy where `holding` and `telling` would make two: every call pays for it.
-        return replace(
-            entry, holds=(*entry.holds, hold), headers={**entry.headers, **held.headers}
-        )
+        return replace(entry, holds=(*entry.holds, hold), headers={**entry.headers, **held.headers})
 
 
 class _Hold:

@@ -10,7 +10,7 @@ def limit_headers(kind: str, limits: Sequence[int], fills: Sequence[int]) -> dic
     if not limits:
         return {}
     left, limit, fill = min(
-        (remaining(fill, limit), limit, fill) for limit, fill in zip(limits, fills, strict=True)
+        [(remaining(fill, limit), limit, fill) for limit, fill in zip(limits, fills, strict=True)]
     )
     return {
         f"x-ratelimit-limit-{kind}": str(limit),

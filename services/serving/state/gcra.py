@@ -19,7 +19,8 @@ UNITS = 60_000_000
 
 def drained(fill: int, elapsed_us: int, per_minute: int) -> int:
     """The fill after so many microseconds; a clock that went back drains nothing."""
-    return max(0, fill - max(0, elapsed_us) * per_minute)
+    left = fill - elapsed_us * per_minute if elapsed_us > 0 else fill
+    return max(0, left)
 
 
 def conforms(fill: int, amount: int, per_minute: int) -> bool:

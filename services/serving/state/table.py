@@ -72,15 +72,19 @@ class SharedTable:
     async def take(self, draws: Sequence[Draw], places: Sequence[Place]) -> Taken:
         self._lock()
         try:
-            now_us = self._now_us()
-            meters = [self._meter(draw.name) for draw in draws]
-            fills = [
-                self._fill(at, draw.per_minute, now_us)
-                for at, draw in zip(meters, draws, strict=True)
-            ]
+            now_us, admitted = self._now_us(), True
+            meters, fills = [], []
+            for draw in draws:
+                at, fill = self._read(draw.name, draw.per_minute, now_us)
+                meters.append(at)
+                fills.append(fill)
+                admitted = admitted and conforms(fill, draw.amount, draw.per_minute)
             spots = [self._spot(place.name) for place in places]
-            busy = [self._busy(spot, now_us) for spot in spots]
-            if not _admitted(draws, fills, places, busy):
+            living = self._living(now_us) if spots else ()
+            busy = [self._busy(spot, living) for spot in spots]
+            for taken, place in zip(busy, places, strict=True):
+                admitted = admitted and taken < place.limit
+            if not admitted:
                 return Taken(admitted=False, fills=fills, busy=busy)
             for index, draw in enumerate(draws):
                 fills[index] += draw.amount * UNITS
@@ -96,9 +100,8 @@ class SharedTable:
         try:
             now_us = self._now_us()
             for change in changes:
-                at = self._meter(change.name)
-                fill = max(0, self._fill(at, change.per_minute, now_us) + change.by)
-                self._store(at, change, fill, now_us)
+                at, fill = self._read(change.name, change.per_minute, now_us)
+                self._store(at, change, max(0, fill + change.by), now_us)
             if places and self._holds():
                 for name in places:
                     self._count(self._spot(name), -1)
@@ -133,16 +136,21 @@ class SharedTable:
     def _unlock(self) -> None:
         fcntl.flock(self._file, fcntl.LOCK_UN)
 
-    def _meter(self, name: str) -> int:
-        """Where the meter of a name stands, or will: in room that was never used, or has run empty."""
-        digest, at = _digest(name), self._seen.get(name, 0)
-        if at and self._map[at : at + 16] == digest:
-            return at
-        free, now_us = 0, self._now_us()
+    def _read(self, name: str, per_minute: int, now_us: int) -> tuple[int, int]:
+        """Where the meter of a name stands, and its fill by now."""
+        digest, at = _digest(name), self._seen.get(name, _METERS_AT)
+        found, high, low, at_us, _ = _METER.unpack_from(self._map, at)
+        if found != digest:
+            at = self._seen[name] = self._meter(digest, now_us)
+            found, high, low, at_us, _ = _METER.unpack_from(self._map, at)
+        return at, drained(high << 64 | low, now_us - at_us, per_minute)
+
+    def _meter(self, digest: bytes, now_us: int) -> int:
+        """Where a meter stands, or will from now on: in room that was never used, or has run empty."""
+        free = 0
         for at in _probed(digest, _METERS_AT, METERS, _METER.size):
             found, high, low, at_us, rate = _METER.unpack_from(self._map, at)
             if found == digest:
-                self._seen[name] = at
                 return at
             if not free and not drained(high << 64 | low, now_us - at_us, rate):
                 free = at
@@ -151,12 +159,7 @@ class SharedTable:
         if not free:
             raise StateAway("there are more meters than its table has room for")
         _METER.pack_into(self._map, free, digest, 0, 0, 0, 0)
-        self._seen[name] = free
         return free
-
-    def _fill(self, at: int, per_minute: int, now_us: int) -> int:
-        _, high, low, at_us, _ = _METER.unpack_from(self._map, at)
-        return drained(high << 64 | low, now_us - at_us, per_minute)
 
     def _store(self, at: int, meter: Draw | Change, fill: int, now_us: int) -> None:
         high, low = fill >> 64, fill & _LOW
@@ -184,9 +187,9 @@ class SharedTable:
         self._seen[name] = free
         return free
 
-    def _busy(self, spot: int, now_us: int) -> int:
+    def _busy(self, spot: int, living: Sequence[int]) -> int:
         busy = 0
-        for place in self._living(now_us):
+        for place in living:
             busy += _COUNT.unpack_from(self._map, spot + 16 + place * 4)[0]
         return busy
 
@@ -227,15 +230,6 @@ class SharedTable:
 
     def _now_us(self) -> int:
         return int(self._clock.monotonic() * 1_000_000)
-
-
-def _admitted(
-    draws: Sequence[Draw], fills: Sequence[int], places: Sequence[Place], busy: Sequence[int]
-) -> bool:
-    return all(
-        conforms(fill, draw.amount, draw.per_minute)
-        for fill, draw in zip(fills, draws, strict=True)
-    ) and all(taken < place.limit for taken, place in zip(busy, places, strict=True))
 
 
 @lru_cache(maxsize=METERS)
