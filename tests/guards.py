@@ -1,5 +1,7 @@
 """What tests of guards are made of: rails, events of every protocol, and how a client reads them."""
 
+import asyncio
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,12 +11,19 @@ import orjson
 
 from services.serving.domain.account import Event
 from services.serving.domain.body import parse_body
+from services.serving.domain.gate import Entry
 from services.serving.domain.request import Kind, Request
 from services.serving.domain.sse import data_event, event_data, named_event
+from services.serving.guards.admission import admission
+from services.serving.guards.answers import Judged, whole
 from services.serving.guards.catalogue import Catalogue
 from services.serving.guards.rails import Rails, rails_of
+from services.serving.providers.port import Reply
 from shared.embedding import Floats
-from shared.policy import Guardrail
+from shared.interactions import Context
+from shared.live import Key, LiveView, Model
+from shared.policy import Guardrail, Policy
+from tests.builders import INTERACTION_ID, a_caller
 
 _WORD = re.compile(r"[a-z]+")
 
@@ -54,6 +63,52 @@ def a_request(kind: Kind = Kind.CHAT, **fields: Any) -> Request:
 def a_chat(*said: str, role: str = "user") -> Request:
     """A chat in which one says some things."""
     return a_request(messages=[{"role": role, "content": text} for text in said])
+
+
+MAIL = "canary@example.org"
+PII = a_guardrail("pii")
+
+
+def a_live_view(**policies: Policy) -> LiveView:
+    """What is live: policies of the tenant, the project, the key and the model."""
+    live = LiveView(b"pepper")
+    caller = a_caller()
+    none = Policy()
+    live.tenant_policies[caller.tenant] = policies.get("tenant", none)
+    live.project_policies[f"{caller.tenant}/{caller.project}"] = policies.get("project", none)
+    live.keys[caller.key_id] = Key(
+        caller.key_id, caller.tenant, caller.project, caller.environment, caller.scopes, "",
+        policy=policies.get("key", none),
+    )  # fmt: skip
+    live.models["m"] = Model("m", (), policy=policies.get("model", none))
+    return live
+
+
+def a_policy(*guardrails: Guardrail) -> Policy:
+    return Policy(guardrails=guardrails)
+
+
+def an_entry(request: Request) -> Entry:
+    return Entry(INTERACTION_ID, a_caller(), request, Context())
+
+
+def admitted(request: Request, *guardrails: Guardrail) -> Request:
+    """The request as guards let it leave."""
+    return asyncio.run(admission(request, rails(*guardrails, stage="input"))).request
+
+
+def a_reply(text: str, *, kind: Kind = Kind.CHAT, body: Any = None) -> Reply:
+    message = {"role": "assistant", "content": text}
+    tree = {
+        "id": "c",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": {"n": 1},
+    }
+    return Reply(json.dumps(tree if body is None else body).encode(), tree, None)
+
+
+def answered(request: Request, reply: Reply, over: Rails) -> Judged:
+    return asyncio.run(whole(request, reply, over))
 
 
 def chat_events(pieces: Sequence[str], *, tool: bool = False) -> list[Event]:

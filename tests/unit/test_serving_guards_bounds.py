@@ -13,8 +13,7 @@ from shared.errors import Denied, Invalid
 from shared.interactions import Context
 from shared.policy import Policy
 from tests.builders import INTERACTION_ID, a_caller
-from tests.guards import a_request
-from tests.unit.test_serving_guards_calls import a_live_view
+from tests.guards import a_live_view, a_request
 
 
 class PerToken:
