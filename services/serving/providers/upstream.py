@@ -74,6 +74,14 @@ class ErrorReply:
     headers: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A reply that has begun: its headers by names in lower case, and its body chunk by chunk as it comes."""
+
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
+
+
 def _as_it_is(reply: ErrorReply) -> ErrorReply:
     return reply
 
@@ -153,10 +161,28 @@ class UpstreamHttp:
         finally:
             exchange.leave(whole=read)
 
-    async def _ask(self, target: Target, body: bytes) -> Exchange:
+    @asynccontextmanager
+    async def reply(
+        self, target: Target, body: bytes, method: str = "POST"
+    ) -> AsyncIterator["Incoming"]:
+        """A reply of whatever type, as it comes. Entering raises `UpstreamFailed` unless it is a success.
+
+        Who leaves the block without a fault has read all that it wanted.
+        """
+        exchange = await self._ask(target, body, method)
+        read = False
+        try:
+            await _headed(target, exchange, range(200, 300))
+            yield Incoming(exchange.headers, _chunks(exchange, target.provider))
+            read = True
+        finally:
+            exchange.leave(whole=read)
+
+    async def _ask(self, target: Target, body: bytes, method: str = "POST") -> Exchange:
         try:
             place = place_of(target.url, http2=target.http2)
-            return await self._pools.ask(place, Post(place.path, self._headers(target), body))
+            post = Post(place.path, self._headers(target), body, method)
+            return await self._pools.ask(place, post)
         except TransportFault as fault:
             raise _failure(target.provider, fault) from fault
         except ValueError as fault:
@@ -172,14 +198,19 @@ class UpstreamHttp:
         return {"traceparent": ours, **target.headers} if ours else target.headers
 
 
-async def _begun(target: Target, exchange: Exchange) -> None:
-    """Wait for the head of a stream's reply. Raises `UpstreamFailed` for any but a stream's."""
+async def _headed(target: Target, exchange: Exchange, accepted: range) -> None:
+    """Wait for the head of a reply. Raises `UpstreamFailed` for a status that is not accepted."""
     try:
         await exchange.head()
-        if exchange.status != 200:
+        if exchange.status not in accepted:
             raise _refusal(target, exchange, await exchange.whole(_MAX_ERROR_BYTES))
     except TransportFault as fault:
         raise _failure(target.provider, fault) from fault
+
+
+async def _begun(target: Target, exchange: Exchange) -> None:
+    """Wait for the head of a stream's reply. Raises `UpstreamFailed` for any but a stream's."""
+    await _headed(target, exchange, range(200, 201))
     media_type = exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != target.stream_type:
         raise malformed(target.provider, f"answered a stream with {media_type!r}")

@@ -68,11 +68,15 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A request: a path with its query, header names in lower case, and the whole body."""
+    """A request: a path with its query, header names in lower case, and the whole body.
+
+    `method` is one of HTTP's that a provider's API is asked by, and never what a client wrote.
+    """
 
     path: str
     headers: Mapping[str, str]
     body: bytes
+    method: str = "POST"
 
 
 class Exchange(Protocol):
