@@ -160,6 +160,15 @@ def test_what_asks_for_nothing_more_is_let_pass() -> None:
         ({"tools": [{**TOOL, "defer_loading": True}]}, "tools[0].defer_loading"),
         ({"tools": [TOOL], "tool_choice": {"type": "web_search"}}, "tool_choice"),
         ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input[0]"),
+        ({"input": [{"role": "user", "content": "hi", "newer": 1}]}, "input[0].newer"),
+        (
+            {
+                "input": [
+                    {"role": "user", "content": [{"type": "input_text", "text": "", "new": 1}]}
+                ]
+            },
+            "input[0].content[0].new",
+        ),
         ({"input": [{"type": "web_search_call", "id": "ws_1"}]}, "input[0]"),
         (
             {"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]},

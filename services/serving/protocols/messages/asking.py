@@ -4,7 +4,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from services.serving.domain.body import JsonObject
-from services.serving.protocols.faults import refuse_others, unsupported, wrong
+from services.serving.protocols.faults import (
+    refuse_others,
+    refuse_unsupported,
+    unsupported,
+    wrong,
+)
 from services.serving.protocols.messages.blocks import chat_messages
 from services.serving.protocols.tools import tool_fields
 
@@ -15,7 +20,7 @@ _CARRIED = frozenset(
     (
         *("model", "messages", "system", "max_tokens", "stop_sequences", "stream", "metadata"),
         *("temperature", "top_p", "top_k", "tools", "tool_choice", "thinking", "output_config"),
-        *("service_tier", "cache_control"),
+        *("service_tier", "cache_control", "context_management"),
     )
 )
 _AS_THEY_ARE = ("temperature", "top_p", "top_k", "stream")
@@ -36,6 +41,7 @@ def chat_request(tree: JsonObject) -> JsonObject:
     `top_k` keeps its name: some servers of OpenAI's protocol know it, and the others say so.
     """
     refuse_others(tree, _CARRIED)
+    _refuse_edits(tree.get("context_management"))
     chat: JsonObject = {
         "model": tree["model"],
         "messages": chat_messages(tree.get("system"), tree["messages"]),
@@ -55,6 +61,21 @@ def chat_request(tree: JsonObject) -> JsonObject:
         "response_format": _format(tree.get("output_config")),
     }
     return chat | {name: value for name, value in optional.items() if value is not None}
+
+
+def _refuse_edits(context: Any) -> None:
+    """Thoughts are passed over whatever is wished; other edits of what was said are the provider's to make."""
+    if not isinstance(context, dict | None):
+        raise wrong("context_management", "an object")
+    refuse_others(context or {}, frozenset(("edits",)), "context_management.")
+    edits = (context or {}).get("edits") or []
+    if not isinstance(edits, list):
+        raise wrong("context_management.edits", "a list")
+    refuse_unsupported(
+        f"context_management.edits[{place}]"
+        for place, edit in enumerate(edits)
+        if not (isinstance(edit, dict) and str(edit.get("type")).startswith("clear_thinking_"))
+    )
 
 
 def _user(metadata: Any) -> str | None:

@@ -12,11 +12,20 @@ from services.serving.protocols.conversation import (
     image_part,
     text_part,
 )
-from services.serving.protocols.faults import unsupported, wrong
+from services.serving.protocols.faults import refuse_others, unsupported, wrong
 
 # Thoughts are the model's that thought them: their signatures mean nothing to another.
 _PASSED_OVER = frozenset(("thinking", "redacted_thinking"))
+_CARRIED = frozenset(("text", "image", "document", "tool_use", "tool_result"))
 _ABOUT = ("title", "context")
+# What a block may hold: of it a mark for the cache, sources that an answer cited, and by whom a tool was
+# called change nothing of what is said.
+_OF_A_BLOCK = frozenset(
+    (
+        *("type", "text", "source", "title", "context", "citations", "cache_control", "caller"),
+        *("id", "name", "input", "tool_use_id", "content", "is_error"),
+    )
+)
 
 
 def chat_messages(system: Any, messages: Sequence[Any]) -> list[JsonObject]:
@@ -87,6 +96,8 @@ def _blocks(content: Any, where: str) -> list[JsonObject]:
     for place, block in enumerate(content):
         if not isinstance(block, dict) or not isinstance(block.get("type"), str):
             raise wrong(f"{where}.content[{place}]", "an object with a 'type'")
+        if block["type"] in _CARRIED:
+            refuse_others(block, _OF_A_BLOCK, f"{where}.content[{place}].")
     return content
 
 

@@ -10,8 +10,29 @@ from services.serving.protocols.conversation import (
     image_part,
     text_part,
 )
-from services.serving.protocols.faults import unsupported, wrong
+from services.serving.protocols.faults import refuse_others, unsupported, wrong
 
+# What an item and its parts may hold: of it ids, states, and what an answer was given beside its text
+# change nothing of what is said.
+_OF_AN_ITEM = frozenset(
+    (
+        *("type", "role", "content", "call_id", "name", "arguments", "output"),
+        *("id", "status", "phase", "caller", "parsed_arguments"),
+    )
+)
+_OF_A_PART = frozenset(
+    (
+        *("type", "text", "refusal", "image_url", "detail", "file_data", "filename", "file_id"),
+        *(
+            "file_url",
+            "input_audio",
+            "annotations",
+            "logprobs",
+            "prompt_cache_breakpoint",
+            "parsed",
+        ),
+    )
+)
 _ROLES = frozenset(("user", "assistant", "system", "developer"))
 
 
@@ -35,6 +56,8 @@ def chat_messages(instructions: Any, given: Any) -> list[JsonObject]:
 
 
 def _add(conversation: Conversation, item: Any, where: str) -> None:
+    if item.get("type", "message") in ("message", "function_call", "function_call_output"):
+        refuse_others(item, _OF_AN_ITEM, f"{where}.")
     match item:
         case {"type": "function_call", "call_id": str(call_id), "name": str(name), **rest}:
             arguments = rest.get("arguments")
@@ -69,6 +92,8 @@ def _parts(content: Any, where: str) -> Iterable[JsonObject]:
 
 
 def _part(part: Any, where: str) -> JsonObject:
+    if isinstance(part, dict):
+        refuse_others(part, _OF_A_PART, f"{where}.")
     match part:
         case {"type": "input_text" | "output_text", "text": str(text)}:
             return text_part(text)
