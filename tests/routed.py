@@ -22,7 +22,7 @@ from services.serving.routing.upstream import RoutingLimits
 from services.serving.routing.upstreams import Upstreams
 from shared.clock import SimulatedClock
 from shared.errors import LeewayError
-from shared.interactions import Context
+from shared.interactions import Content, Context
 from shared.live import LiveView, Model, Route
 from shared.live import Provider as ProviderEntry
 from tests.builders import INTERACTION_ID, NOW, a_caller
@@ -99,6 +99,7 @@ class House:
     entries: Mapping[str, ProviderEntry] = field(default_factory=dict)
     limits: RoutingLimits = field(default_factory=RoutingLimits)
     prices: Mapping[str, Decimal] = field(default_factory=dict)
+    missing: Mapping[str, UpstreamFailed] = field(default_factory=dict)
     max_attempts: int = 3
     seed: int = 1
 
@@ -129,6 +130,8 @@ class House:
         return kind in self.providers[route.provider].kinds
 
     def find(self, route: Route, kind: Kind) -> Provider:
+        if route.provider in self.missing:
+            raise self.missing[route.provider]
         return self.providers[route.provider]
 
     def quote(self, route: Route, tokens: Estimate, at: Any) -> Decimal | None:
@@ -144,6 +147,7 @@ class House:
             context=entry.context,
             routes=self.planner.plan(entry),
             started_at=self.clock.now(),
+            asked=Content(),
             timeout_seconds=entry.timeout_seconds,
         )
 

@@ -440,6 +440,18 @@ class TestDeadline:
         assert house.upstreams.pool(A).upstreams[0].in_flight == 0
 
 
+async def test_a_provider_that_is_not_there_is_an_attempt_that_holds_nothing() -> None:
+    house = a_house(A, B)
+    gone = UpstreamFailed("There is no provider.", code="provider_misconfigured", status=503)
+    house.missing = {"a": gone}
+
+    assert await house.ask() is ANSWER
+
+    assert [attempt.error_type for attempt in house.trail.made] == ["provider_misconfigured"]
+    upstream = house.upstreams.pool(A).upstreams[0]
+    assert (upstream.in_flight, upstream.breaker.state(0.0)) == (0, "closed")
+
+
 async def test_what_failed_by_its_status_cost_nothing_and_what_broke_off_is_not_known() -> None:
     house = a_house(A, B, C, retries=0)
     house.providers["a"].script = [failing(500)]

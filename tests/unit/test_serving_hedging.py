@@ -92,6 +92,21 @@ async def test_a_stream_is_hedged_until_its_first_event_and_then_read_from_who_w
     assert [house.upstreams.pool(route).upstreams[0].in_flight for route in (A, B)] == [0, 0]
 
 
+async def test_two_that_begin_at_once_are_one_answer_and_the_others_stream_is_closed() -> None:
+    house, both = a_house(A, B), asyncio.Event()
+    house.providers["b"].script = [both]
+    call = await hedged(house, both, streaming=True)
+    await asked(house, "b")
+
+    both.set()
+    stream = await call
+
+    assert house.tried == [("b", "cancelled")]
+    assert house.upstreams.pool(B).upstreams[0].in_flight == 0
+    await read_out(stream)
+    assert house.upstreams.pool(A).upstreams[0].in_flight == 0
+
+
 async def test_where_one_fails_the_other_is_waited_for() -> None:
     house, held = a_house(A, B), asyncio.Event()
     house.providers["b"].script = [failing(500)]

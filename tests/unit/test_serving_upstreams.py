@@ -1,5 +1,7 @@
 """The upstreams of routes: keys in turn, benches and paces, what changes with the configuration, and what is shown."""
 
+from asyncio import CancelledError
+
 import pytest
 from prometheus_client import REGISTRY
 
@@ -127,6 +129,20 @@ def test_limits_never_open_a_breaker(house: House, pool: Pool) -> None:
 
     house.clock.advance(MAX_PACE_SECONDS)
     assert pool.upstreams[0].admits(house.clock.monotonic())
+
+
+def test_a_trial_whose_client_left_leaves_the_breaker_to_another(house: House, pool: Pool) -> None:
+    upstream = pool.upstreams[0]
+    for _ in range(2):
+        visit(house, upstream, failing(500))
+    house.clock.advance(5)
+
+    upstream.slots.take()
+    trial = Visit(upstream, house.clock, streaming=False)
+    assert not upstream.admits(house.clock.monotonic())
+    trial.end(CancelledError())
+
+    assert upstream.admits(house.clock.monotonic())
 
 
 def test_a_visit_ends_once_whoever_says_so_first(house: House, pool: Pool) -> None:
