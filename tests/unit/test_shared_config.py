@@ -343,9 +343,10 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_the_example_loads_and_uses_every_part_of_the_shape() -> None:
     example = Path(__file__).parents[2] / "leeway.example.yaml"
     names = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ACME_SQL_PASSWORD")
-    more = ("PAGERDUTY_ROUTING_KEY", "SMTP_PASSWORD")
+    more = ("PAGERDUTY_ROUTING_KEY", "SMTP_PASSWORD", "AZURE_OPENAI_API_KEY", "GEMINI_API_KEY")
+    aws = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     environ = {
-        **dict.fromkeys([*names, *more], "x"),
+        **dict.fromkeys([*names, *more, *aws], "x"),
         "ACME_CI_KEY": new_token("production"),
         "ALERT_WEBHOOK_SECRET": SIGNING_SECRET,
         "SLACK_WEBHOOK_URL": "https://hooks.slack.example/services/T/B/x",
