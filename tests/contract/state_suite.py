@@ -197,6 +197,28 @@ class StateSuite:
         assert [each.admitted for each in taken] == [True] * 4 + [False] * 2
         assert again.admitted
 
+    async def test_a_place_is_counted_from_the_first_that_a_worker_takes(
+        self, state: Harness
+    ) -> None:
+        one, other = await state.worker(), await state.worker()
+
+        first = await one.take([], [Place("p", 1)])
+        second = await other.take([], [Place("p", 1)])
+
+        assert first.admitted
+        assert not second.admitted
+
+    async def test_who_was_taken_for_dead_and_takes_again_is_counted_again(
+        self, state: Harness
+    ) -> None:
+        frozen, fresh = await state.worker(), await state.worker()
+        await frozen.beat()
+        await state.passes(LEASE_SECONDS + 0.1)
+
+        taken = [await worker.take([], [Place("p", 2)]) for worker in (frozen, fresh, frozen)]
+
+        assert [each.admitted for each in taken] == [True, True, False]
+
     async def test_the_places_of_a_dead_worker_come_back(self, state: Harness) -> None:
         dead, other = await state.worker(), await state.worker()
         assert await dead.beat() == 1

@@ -94,6 +94,8 @@ class MemoryState:
         return True
 
     async def take(self, draws: Sequence[Draw], places: Sequence[Place]) -> Taken:
+        if places and self._memory.beats.get(self._holder, 0.0) <= self._clock.monotonic():
+            await self.beat()
         now_us = self._now_us()
         meters = [self._meter(draw.name, draw.per_minute, now_us) for draw in draws]
         busy = [self._busy(place.name) for place in places]

@@ -107,8 +107,8 @@ class Claims(Protocol):
 class Meters(Protocol):
     """Meters of what passes per minute, and places of what runs at once.
 
-    A place belongs to a holder, which is one life of one worker: `beat` keeps it alive, and the places of a
-    holder that has not beaten for its lease are free again. Every method but `beat` is for the hot path.
+    A place belongs to a holder, which is one life of one worker: it lives from the first that it takes, `beat`
+    keeps it alive, and the places of a holder that has not beaten for its lease are free again. Every method but `beat` is for the hot path.
     """
 
     async def take(self, draws: Sequence[Draw], places: Sequence[Place]) -> Taken:

@@ -49,7 +49,8 @@ if admitted == 1 then
     fills[i] = fills[i] + ARGV[1 + 2 * i] * 60000000
     keep(KEYS[i], fills[i], tonumber(ARGV[2 + 2 * i]))
   end
-  if places > 0 and not redis.call('ZSCORE', holders, ARGV[2]) then
+  local lives = redis.call('ZSCORE', holders, ARGV[2])
+  if places > 0 and not (lives and tonumber(lives) > now) then
     redis.call('ZADD', holders, string.format('%.0f', now + ARGV[#ARGV]), ARGV[2])
   end
   for i = 1, places do

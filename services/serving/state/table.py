@@ -79,6 +79,8 @@ class SharedTable:
                 meters.append(at)
                 fills.append(fill)
                 admitted = admitted and conforms(fill, draw.amount, draw.per_minute)
+            if places and not self._lives(now_us):
+                self._live_on(now_us)
             spots = [self._spot(place.name) for place in places]
             living = self._living(now_us) if spots else ()
             busy = [self._busy(spot, living) for spot in spots]
@@ -112,12 +114,7 @@ class SharedTable:
         self._lock()
         try:
             now_us = self._now_us()
-            if not self._holds():
-                self._enter(now_us)
-            until_us = now_us + self._lease_us
-            _HOLDER.pack_into(self._map, self._place * _HOLDER.size, self._id, until_us)
-            beats = int.from_bytes(self._map[_BEATS_AT : _BEATS_AT + 8], "little") + 1
-            self._map[_BEATS_AT : _BEATS_AT + 8] = (beats & _LOW).to_bytes(8, "little")
+            self._live_on(now_us)
             return len(self._living(now_us))
         finally:
             self._unlock()
@@ -194,8 +191,6 @@ class SharedTable:
         return busy
 
     def _count(self, spot: int, by: int) -> None:
-        if self._place < 0:
-            raise StateAway("this worker has not entered it yet")
         at = spot + 16 + self._place * 4
         _COUNT.pack_into(self._map, at, max(0, _COUNT.unpack_from(self._map, at)[0] + by))
 
@@ -217,6 +212,20 @@ class SharedTable:
         if self._place < 0:
             return False
         return int(_HOLDER.unpack_from(self._map, self._place * _HOLDER.size)[0]) == self._id
+
+    def _lives(self, now_us: int) -> bool:
+        """Whether what this worker takes is counted as of one that lives."""
+        until = _HOLDER.unpack_from(self._map, max(0, self._place) * _HOLDER.size)[1]
+        return self._holds() and now_us < until
+
+    def _live_on(self, now_us: int) -> None:
+        """Live for another lease from now."""
+        if not self._holds():
+            self._enter(now_us)
+        until_us = now_us + self._lease_us
+        _HOLDER.pack_into(self._map, self._place * _HOLDER.size, self._id, until_us)
+        beats = int.from_bytes(self._map[_BEATS_AT : _BEATS_AT + 8], "little") + 1
+        self._map[_BEATS_AT : _BEATS_AT + 8] = (beats & _LOW).to_bytes(8, "little")
 
     def _enter(self, now_us: int) -> None:
         """Take the entry of a holder that is dead, and free what it held."""
