@@ -37,7 +37,8 @@ def test_the_numbers_of_translations_are_told() -> None:
 
 
 def test_every_reason_of_an_end_is_told() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| `(\w+)`", PAGE, re.MULTILINE)
+    [table] = re.findall(r"`stop_reason` \|\n(.+?)\n\n", PAGE, re.DOTALL)
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)`", table, re.MULTILINE)
 
     # The name of a call that OpenAI no longer makes is read, and need not be told.
     assert set(rows) == set(STOP_REASONS.items()) - {("function_call", "tool_use")}
