@@ -1,5 +1,6 @@
 """The state of one machine: a file of values, and a table of meters, in a folder that its workers share."""
 
+import sqlite3
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,10 +11,11 @@ from services.serving.state.file import SharedFile
 from services.serving.state.port import Change, Claimed, Draw, Place, Taken
 from services.serving.state.table import SharedTable
 from shared.clock import Clock
+from shared.errors import Unavailable
 
 
 class LocalState:
-    """One worker's part in it; satisfies `State`. Open it before use."""
+    """One worker's part in it; satisfies `State`. Open it before use: that raises `Unavailable` without room."""
 
     def __init__(self, folder: Path, clock: Clock, lease_seconds: float = 15.0) -> None:
         self._folder = folder
@@ -24,10 +26,16 @@ class LocalState:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        await self._stack.enter_async_context(self._values)
-        # The form of the table is in its name: another form is another file.
-        self._table = SharedTable(self._folder / "meters.v1", self._clock, self._lease_seconds)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            await self._stack.enter_async_context(self._values)
+            # The form of the table is in its name: another form is another file.
+            self._table = SharedTable(self._folder / "meters.v1", self._clock, self._lease_seconds)
+        except (OSError, sqlite3.Error) as fault:
+            await self._stack.aclose()
+            raise Unavailable(
+                f"What the gateway's workers share cannot be kept in {self._folder}: {fault}."
+            ) from fault
         self._stack.callback(self._table.close)
         return self
 

@@ -25,7 +25,7 @@ from shared.clock import Clock
 HOLDERS = 128  # 64 workers, and as many that take over from them
 METERS = 32_768
 PLACES = 2_048
-_PROBES = 32
+_PROBES = 128  # of a name that this worker has not seen: of a table half full no more are needed
 _LOOK_US = 100_000
 _LOCK_TRIES = (
     20_000  # each gives the processor away: some milliseconds, where one of ours takes microseconds
@@ -55,8 +55,13 @@ class SharedTable:
         self._id = secrets.randbits(63) | 1
         self._place = -1  # among the holders; none before the first beat
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        os.posix_fallocate(self._file, 0, _SIZE)
-        self._map = mmap.mmap(self._file, _SIZE)
+        try:
+            # A page that the disk has no room for would be a signal, where it is written.
+            os.posix_fallocate(self._file, 0, _SIZE)
+            self._map = mmap.mmap(self._file, _SIZE)
+        except OSError:
+            os.close(self._file)
+            raise
         self._seen: dict[
             str, int
         ] = {}  # where the entry of a name stood when it was last looked for
