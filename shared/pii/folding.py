@@ -2,8 +2,10 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 # Invisible: soft hyphen, combining grapheme joiner, zero-width marks, bidi controls, joiners, BOM.
 _INVISIBLE = (
@@ -28,29 +30,54 @@ _LAYERS = 3
 
 
 @dataclass(frozen=True, slots=True)
+class _Layer:
+    """Where the text of one fold lies in the text that was folded.
+
+    From character `at[i]` of the fold on, `gaps[i]` more of the original have gone by than of the fold. A
+    character of the fold is `wide` when all of the original up to the next one is its own: what was written
+    as an escape is, what has something invisible behind it is not.
+    """
+
+    at: Sequence[int]
+    gaps: Sequence[int]
+    wide: bool
+
+    def begin(self, index: int) -> int:
+        """Where a character of the fold begins in the original."""
+        behind = bisect_right(self.at, index)
+        return index + (self.gaps[behind - 1] if behind else 0)
+
+    def end(self, index: int) -> int:
+        """Where the first characters of the fold end in the original."""
+        if self.wide or index == 0:
+            return self.begin(index)
+        return self.begin(index - 1) + 1
+
+
+@dataclass(frozen=True, slots=True)
 class Folded:
-    """A folded text; character `i` of it was `origins[i]` to `ends[i]`, or `i` alone when there are none."""
+    """A folded text, and how it came of the original, the last fold first."""
 
     text: str
-    origins: Sequence[int] | None = None
-    ends: Sequence[int] | None = None
+    layers: tuple[_Layer, ...] = ()
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Where a piece of the folded text lies in the original."""
-        if self.origins is None or start == end:
-            return start, end
-        return self.origins[start], self._end(end - 1)
+        return self.place(start), self.end(end)
 
     def place(self, index: int) -> int:
         """Where a character of the folded text begins in the original; its end for the text's end."""
-        if self.origins is None or index < len(self.origins):
-            return index if self.origins is None else self.origins[index]
-        return self._end(index - 1) if index else 0
+        if index == len(self.text):
+            return self.end(index)
+        for layer in self.layers:
+            index = layer.begin(index)
+        return index
 
-    def _end(self, index: int) -> int:
-        if self.ends is not None:
-            return self.ends[index]
-        return index + 1 if self.origins is None else self.origins[index] + 1
+    def end(self, index: int) -> int:
+        """Where the first characters of the folded text end in the original."""
+        for layer in self.layers:
+            index = layer.end(index)
+        return index
 
 
 def fold(text: str) -> Folded:
@@ -59,11 +86,7 @@ def fold(text: str) -> Folded:
     >>> fold("\\uff14\\uff12\\u200b-\\u0663").text
     '42-3'
     """
-    if text.isascii() or not _TO_FOLD.search(text):
-        return Folded(text)
-    kept = [(index, _folded(character)) for index, character in enumerate(text)]
-    visible = [(index, character) for index, character in kept if character]
-    return Folded("".join(c for _, c in visible), [index for index, _ in visible])
+    return _plainer(Folded(text))
 
 
 def fold_json(text: str) -> Folded:
@@ -76,27 +99,36 @@ def fold_json(text: str) -> Folded:
     for _ in range(_LAYERS):
         if "\\" not in folded.text:
             break
-        folded = _through(folded, _unescaped(folded.text))
-    return _through(folded, fold(folded.text))
+        folded = _replaced(folded, _ESCAPE, _meant, wide=True)
+    return _plainer(folded)
 
 
-def _unescaped(text: str) -> Folded:
-    characters: list[str] = []
-    origins: list[int] = []
-    ends: list[int] = []
-    end = 0
-    for match in _ESCAPE.finditer(text):
-        plain = range(end, match.start())
-        characters += [*text[end : match.start()], _meant(match)]
-        origins += [*plain, match.start()]
-        ends += [*(place + 1 for place in plain), match.end()]
+def _plainer(folded: Folded) -> Folded:
+    if folded.text.isascii():
+        return folded
+    return _replaced(folded, _TO_FOLD, lambda match: _folded(match[0]), wide=False)
+
+
+def _replaced(
+    folded: Folded, pattern: re.Pattern[str], meant: Callable[[re.Match[str]], str], *, wide: bool
+) -> Folded:
+    """A fold of a fold: what the pattern matches becomes one character each, or none."""
+    pieces: list[str] = []
+    at: list[int] = []
+    gaps: list[int] = []
+    end = size = 0
+    for match in pattern.finditer(folded.text):
+        character = meant(match)
+        pieces += [folded.text[end : match.start()], character]
+        size += match.start() - end + len(character)
         end = match.end()
-    rest = range(end, len(text))
-    return Folded(
-        "".join([*characters, text[end:]]),
-        [*origins, *rest],
-        [*ends, *(place + 1 for place in rest)],
-    )
+        if end != size + (gaps[-1] if gaps else 0):
+            at.append(size)
+            gaps.append(end - size)
+    if not pieces:
+        return folded
+    text = "".join([*pieces, folded.text[end:]])
+    return Folded(text, (_Layer(at, gaps, wide), *folded.layers) if at else folded.layers)
 
 
 def _meant(escape: re.Match[str]) -> str:
@@ -105,14 +137,7 @@ def _meant(escape: re.Match[str]) -> str:
     return _ESCAPED.get(escape[2], escape[2])
 
 
-def _through(first: Folded, second: Folded) -> Folded:
-    """The second fold of the first one's text, as a fold of the first one's original."""
-    if second.origins is None:
-        return Folded(second.text, first.origins, first.ends)
-    spans = [first.span(*second.span(place, place + 1)) for place in range(len(second.text))]
-    return Folded(second.text, [start for start, _ in spans], [end for _, end in spans])
-
-
+@lru_cache(maxsize=4_096)
 def _folded(character: str) -> str:
     """One character, or none: what a fold adds would have no origin."""
     if character.isascii():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared.pii import Finding, findings, redact
 from shared.pii.checks import is_card, is_iban, luhn
-from shared.pii.folding import fold
+from shared.pii.folding import fold, fold_json
 from shared.pii.rules import Kind
 from shared.pii.search import RULES, matches
 
@@ -132,7 +132,7 @@ def test_fold_keeps_one_origin_for_each_character() -> None:
     folded = fold("a\u200b\uff11b")
 
     assert folded.text == "a1b"
-    assert folded.origins == [0, 2, 3]
+    assert [folded.span(place, place + 1) for place in range(3)] == [(0, 1), (2, 3), (3, 4)]
 
 
 @pytest.mark.parametrize(
@@ -226,3 +226,42 @@ def _calls(work: Callable[[], object]) -> int:
     finally:
         sys.setprofile(None)
     return calls
+
+
+_ESCAPED = st.lists(
+    st.sampled_from(
+        [
+            "a",
+            "\\n",
+            "\\u0040",
+            '\\"',
+            "\\\\u0041",
+            "\u200b",
+            "\uff11",
+            "\\",
+            "\u00e9",
+            "\U0001f600",
+        ]
+    ),
+    max_size=12,
+).map("".join)
+
+
+@given(_ESCAPED)
+def test_every_character_of_a_fold_has_a_place_of_its_own(text: str) -> None:
+    for folded in (fold(text), fold_json(text)):
+        spans = [folded.span(place, place + 1) for place in range(len(folded.text))]
+
+        assert all(start < end for start, end in spans)
+        assert all(one[1] <= other[0] for one, other in itertools.pairwise(spans))
+        assert all(folded.place(place) == start for place, (start, _) in enumerate(spans))
+
+
+def test_a_piece_that_was_escaped_is_all_of_its_escapes() -> None:
+    text = '"\\u0041nn\\\\u0040ex.org\\n"'
+    folded = fold_json(text)
+
+    start, end = folded.span(1, 11)
+
+    assert folded.text == '"Ann@ex.org\n"'
+    assert text[start:end] == "\\u0041nn\\\\u0040ex.org"

@@ -9,7 +9,6 @@ from shared.errors import Invalid
 Stage = Literal["input", "output"]
 Action = Literal["block", "redact", "flag"]
 
-BLOCKED = "guardrail_blocked"
 MAX_EXPLANATION_CHARS = 500
 
 
@@ -38,7 +37,7 @@ class Blocked(Invalid):
         super().__init__(
             f"The {what} was blocked by a guardrail: {named(verdicts)}.",
             param=None,
-            code=BLOCKED,
+            code="guardrail_blocked",
         )
 
 

@@ -3,17 +3,14 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-import orjson
-
-from services.serving.domain.body import JsonObject
 from services.serving.domain.gate import Entry
 from services.serving.domain.request import Request
 from services.serving.domain.verdict import Blocked, Verdict, blocking
 from services.serving.guards.inspection import Findings, inspected, judged
 from services.serving.guards.rails import Rails, Switchyard
-from services.serving.guards.utterances import Utterance, asked, replaced
+from services.serving.guards.rewriting import with_texts
+from services.serving.guards.utterances import Utterance, asked
 
 # A longer text is looked at on a worker thread, so that it stands in nobody's way.
 MAX_CHARS_ON_THE_LOOP = 64_000
@@ -73,14 +70,6 @@ def _rewritten(request: Request, changed: Mapping[Utterance, str]) -> Request:
         public = {name: text for name, text in metadata.items() if isinstance(text, str)}
         return replace(request, body=body, metadata=_with_private(request.metadata, public))
     return replace(request, body=body)
-
-
-def with_texts(tree: JsonObject, changed: Mapping[Utterance, str]) -> JsonObject:
-    """The tree with some of its texts replaced."""
-    for one, text in changed.items():
-        value: Any = orjson.loads(text) if one.is_object else text
-        tree = replaced(tree, one.path, value)
-    return tree
 
 
 def _with_private(given: Mapping[str, str], public: Mapping[str, str]) -> Mapping[str, str]:

@@ -10,13 +10,13 @@ import orjson
 from services.serving.domain.body import JsonObject
 from services.serving.domain.request import Kind, Request
 from services.serving.domain.verdict import Verdict, blocking, merged
-from services.serving.guards.admission import MAX_CHARS_ON_THE_LOOP, with_texts
+from services.serving.guards.admission import MAX_CHARS_ON_THE_LOOP
 from services.serving.guards.answer_schema import AnswerSchema
 from services.serving.guards.inspection import Findings, inspected, judged, reviewed
 from services.serving.guards.rails import Rails
 from services.serving.guards.refusal import refused
 from services.serving.guards.repair import asked_again
-from services.serving.guards.rewriting import without_logprobs
+from services.serving.guards.rewriting import with_texts, without_logprobs
 from services.serving.guards.utterances import Utterance, answered
 from services.serving.providers.port import Reply
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -74,10 +75,7 @@ def repeated(
     event: Event, parts: Sequence[Part], place: int, changed: Mapping[Utterance, str]
 ) -> tuple[Sequence[Part], Event]:
     """The parts and the event with whole texts of one part replaced."""
-    data: Any = parts[place].data
-    for one, text in changed.items():
-        data = replaced(data, one.path, orjson.loads(text) if one.is_object else text)
-    data = without_logprobs(data)
+    data = without_logprobs(with_texts(parts[place].data or {}, changed))
     raw = _joined(parts, {place: data})
     told = [*parts]
     told[place] = Part(_told(parts[place].raw, data), data)
@@ -86,6 +84,21 @@ def repeated(
         raw=raw,
         tree=_account(event.tree, [(one.text, text) for one, text in changed.items()]),
     )
+
+
+def with_texts(tree: JsonObject, changed: Mapping[Utterance, str]) -> JsonObject:
+    """The tree with some of its texts replaced; what lies beside the ways to them is the same."""
+    root = dict(tree)
+    copied: dict[Path, Any] = {(): root}
+    for one, text in changed.items():
+        node: Any = root
+        for depth, step in enumerate(one.path[:-1], 1):
+            way = one.path[:depth]
+            if way not in copied:
+                copied[way] = node[step] = copy(node[step])
+            node = copied[way]
+        node[one.path[-1]] = orjson.loads(text) if one.is_object else text
+    return root
 
 
 def without_logprobs(tree: Any, depth: int = _LOGPROBS_DEPTH) -> Any:
