@@ -21,13 +21,17 @@ from services.serving.inflight import InFlight
 from services.serving.limits.check import LimitsHeld
 from services.serving.limits.limiter import Limiter
 from services.serving.limits.stops import NotStopped
+from services.serving.passing.api import PassingDoor, passing_routes
+from services.serving.passing.calls import PassedCalls
+from services.serving.passing.finding import Passages
 from services.serving.prices import BookPricer
 from services.serving.prompts.check import PromptWritten
 from services.serving.prompts.files import FilePrompts
 from services.serving.prompts.port import NoPrompts
 from services.serving.protocols.messages.counting import TokenCounts
-from services.serving.providers.catalogue import Catalogue
+from services.serving.providers.catalogue import ADDRESSES, Catalogue
 from services.serving.providers.upstream import UpstreamHttp, UpstreamLimits
+from services.serving.providers.warming import Warming
 from services.serving.routing.planner import Planner
 from services.serving.routing.quotes import BookQuoter
 from services.serving.routing.rules import routing_limits
@@ -73,18 +77,13 @@ def build(settings: Settings, host: Host) -> App:
     ]
     gate = Gate(checks)
     planner = Planner(live, upstreams, catalogue.answers, quoter, clock)
+    draw = random.Random()  # noqa: S311 - it spreads load, and guards nothing
+    attempts = settings.max_attempts
     calls = Calls(
         gate,
         journal,
         planner,
-        Asker(
-            live,
-            upstreams,
-            catalogue.answering,
-            clock,
-            max_attempts=settings.max_attempts,
-            draw=random.Random(),  # noqa: S311 - it spreads load, and guards nothing
-        ),
+        Asker(live, upstreams, catalogue.answering, clock, max_attempts=attempts, draw=draw),
         _cache(settings, host, meaning, state),
         guards,
         BookPricer(book),
@@ -101,11 +100,27 @@ def build(settings: Settings, host: Host) -> App:
         clock,
         DoorLimits(settings.max_body_bytes, settings.client_idle_seconds),
     )
+    passages = Passages(catalogue.provider)
+    passed = PassedCalls(
+        gate,
+        Planner(live, upstreams, passages.answers, quoter, clock),
+        Asker(live, upstreams, passages.answering, clock, max_attempts=attempts, draw=draw),
+        guards,
+        journal,
+        BookPricer(book),
+        clock,
+        quiet_seconds=settings.quiet_seconds,
+    )
+    passing = PassingDoor(door, passed, settings.max_form_bytes)
     return App(
         "serving",
-        routes=routes(door),
+        routes=[*routes(door), *passing_routes(passing)],
         resources=[http, state, limiter, *([prompts] if prompts else []), in_flight],
-        tasks=[limiter.run, *([prompts.run] if prompts else [])],
+        tasks=[
+            Warming(live, http, ADDRESSES).run,
+            limiter.run,
+            *([prompts.run] if prompts else []),
+        ],
     )
 
 
@@ -142,6 +157,7 @@ def _upstream_limits(settings: Settings) -> UpstreamLimits:
         total_seconds=settings.upstream_total_seconds,
         connections=settings.upstream_connections,
         keep_alive_seconds=settings.upstream_keep_alive_seconds,
+        warm_connections=settings.upstream_warm_connections,
         max_reply_bytes=settings.max_reply_bytes,
         max_event_bytes=settings.max_event_bytes,
     )

@@ -14,6 +14,7 @@ class Settings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="LEEWAY_SERVING_", frozen=True, extra="ignore")
 
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
+    max_form_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)  # sounds, pictures and files
     max_reply_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
     max_event_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
     client_idle_seconds: float = Field(default=60.0, gt=0)  # for a client to take what it is sent
@@ -41,3 +42,4 @@ class Settings(ServiceSettings):
     upstream_total_seconds: float = Field(default=1800.0, gt=0)
     upstream_connections: int = Field(default=1024, ge=1)
     upstream_keep_alive_seconds: float = Field(default=15.0, gt=0)
+    upstream_warm_connections: int = Field(default=1, ge=0)

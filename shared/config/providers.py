@@ -13,7 +13,7 @@ DEMO_PROVIDER = ProviderConfig(name=DEMO, kind=DEMO)
 _STREAM_USAGE: Mapping[str, Kind[object]] = {"stream_usage": FLAG}
 
 # The kinds that answer, each with its options beside those that every kind has (`headers`, `api_keys`,
-# `max_concurrency`).
+# `max_concurrency`, `http2`).
 PROVIDER_OPTIONS: Mapping[str, Mapping[str, Kind[object]]] = {
     "openai": _STREAM_USAGE,
     "azure": {**_STREAM_USAGE, "api_version": LINE},
@@ -70,6 +70,7 @@ def _options(section: Section, kind: str) -> dict[str, object]:
         **{name: section.optional(name, of, None) for name, of in PROVIDER_OPTIONS[kind].items()},
         **{name: section.secret(name) or None for name in _SECRETS.get(kind, ())},
         "max_concurrency": section.optional("max_concurrency", _AT_ONCE, None),
+        "http2": section.optional("http2", FLAG, None),
         **_keys(section),
         "headers": section.section("headers").options() or None,
     }

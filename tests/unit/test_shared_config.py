@@ -303,7 +303,7 @@ def test_an_address_inside_is_a_fault_beside_all_others_unless_its_network_is_li
     [
         ("{stream_usage: 'no'}", "options.stream_usage: expected true or false, not a text."),
         ("{stream_usge: true}", "options.stream_usge: there is no such key; did you mean 'stream_usage'?"),
-        ("{max_tokens: 5}", "options.max_tokens: there is no such key (there is: api_keys, headers, max_concurrency, stream_usage)."),
+        ("{max_tokens: 5}", "options.max_tokens: there is no such key (there is: api_keys, headers, http2, max_concurrency, stream_usage)."),
     ],
 )  # fmt: skip
 def test_an_option_that_its_kind_of_provider_does_not_have_is_a_fault(

@@ -6,10 +6,12 @@ from services.serving.domain.failure import UpstreamFailed, misconfigured
 from services.serving.domain.request import Kind
 from services.serving.protocols.port import Translated
 from services.serving.protocols.translations import TRANSLATIONS
+from services.serving.providers.anthropic.provider import DEFAULT_URL as ANTHROPIC_URL
 from services.serving.providers.anthropic.provider import AnthropicProvider
 from services.serving.providers.azure import azure_provider
 from services.serving.providers.bedrock.provider import BedrockProvider
 from services.serving.providers.demo.provider import DemoProvider
+from services.serving.providers.gemini.provider import DEFAULT_URL as GEMINI_URL
 from services.serving.providers.gemini.provider import GeminiProvider
 from services.serving.providers.openai.provider import openai_provider
 from services.serving.providers.openai.servers import SERVERS
@@ -19,6 +21,13 @@ from shared.clock import Clock
 from shared.live import LiveView, Route
 from shared.live import Provider as ProviderEntry
 
+ADDRESSES: Mapping[str, str] = {
+    **{kind: server.base_url for kind, server in SERVERS.items()},
+    "anthropic": ANTHROPIC_URL,
+    "gemini": GEMINI_URL,
+}
+"""Where providers of a kind are that say nothing else; empty for one that must say it."""
+
 
 class Catalogue:
     """Finds the adapter of a provider by its name in the live view."""
@@ -27,12 +36,15 @@ class Catalogue:
         self, live: LiveView, http: UpstreamHttp, clock: Clock, secret: Callable[[str], str]
     ) -> None:
         self._live = live
+        via = http.spoken_by
         self._kinds: Mapping[str, Callable[[ProviderEntry], Provider]] = {
-            **dict.fromkeys(SERVERS, lambda entry: openai_provider(entry, http, self.resolved)),
-            "azure": lambda entry: azure_provider(entry, http, self.resolved),
-            "anthropic": lambda entry: AnthropicProvider(entry, http, self.resolved, clock),
-            "bedrock": lambda entry: BedrockProvider(entry, http, self.resolved, clock),
-            "gemini": lambda entry: GeminiProvider(entry, http, self.resolved, clock),
+            **dict.fromkeys(
+                SERVERS, lambda entry: openai_provider(entry, via(entry), self.resolved)
+            ),
+            "azure": lambda entry: azure_provider(entry, via(entry), self.resolved),
+            "anthropic": lambda entry: AnthropicProvider(entry, via(entry), self.resolved, clock),
+            "bedrock": lambda entry: BedrockProvider(entry, via(entry), self.resolved, clock),
+            "gemini": lambda entry: GeminiProvider(entry, via(entry), self.resolved, clock),
             "demo": lambda entry: DemoProvider(entry, clock),
         }
         self._secret = secret

@@ -1,7 +1,8 @@
 """HTTP to upstreams: pooled connections, three timeouts, bounded replies, and failures by name."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from copy import copy
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -29,6 +30,7 @@ from services.serving.transport.port import (
     Unconnected,
     place_of,
 )
+from shared.live import Provider
 from shared.telemetry.tracing import Tracing
 
 # What an upstream's refusal may tell the client beside its body.
@@ -91,7 +93,6 @@ class Target:
     """Where to post, as whom: the provider's name, the URL, headers, and the credentials among them.
 
     `read_error` gives a refusal the format that clients read. `stream_type` is the content type of its streams.
-    `http2`: it is asked over HTTP/2, by agreement under TLS and by prior knowledge without.
     """
 
     provider: str
@@ -100,7 +101,6 @@ class Target:
     credentials: Credentials
     read_error: Callable[[ErrorReply], ErrorReply] = _as_it_is
     stream_type: str = "text/event-stream"
-    http2: bool = False
 
 
 class UpstreamHttp:
@@ -110,6 +110,16 @@ class UpstreamHttp:
         self.limits = limits
         self._tracing = tracing
         self._pools = Pools(limits.of_transport)
+        self._http2 = False
+
+    def spoken_by(self, provider: Provider) -> Self:
+        """The same as a provider speaks it: with its option `http2`, HTTP/2, by agreement under TLS, by prior
+        knowledge without. It is open while this one is."""
+        if provider.options.get("http2") is not True:
+            return self
+        twin = copy(self)
+        twin._http2 = True
+        return twin
 
     async def __aenter__(self) -> Self:
         await self._pools.__aenter__()
@@ -123,10 +133,10 @@ class UpstreamHttp:
     ) -> None:
         await self._pools.__aexit__(kind, error, trace)
 
-    def warm(self, url: URL, *, http2: bool = False) -> None:
-        """Have connections ready to where a URL leads; one that leads nowhere is left to the first call."""
-        if url.raw_host and url.scheme in ("http", "https"):
-            self._pools.warm(place_of(url, http2=http2).origin)
+    async def warm(self, url: URL) -> None:
+        """Have connections ready to where a URL leads. Where it leads nowhere, a call says so: not this."""
+        with suppress(TransportFault, ValueError):
+            await self._pools.warm(place_of(url, http2=self._http2).origin)
 
     async def post(self, target: Target, body: bytes) -> bytes:
         """The body of a reply with status 200. Raises `UpstreamFailed` for everything else."""
@@ -180,7 +190,7 @@ class UpstreamHttp:
 
     async def _ask(self, target: Target, body: bytes, method: str = "POST") -> Exchange:
         try:
-            place = place_of(target.url, http2=target.http2)
+            place = place_of(target.url, http2=self._http2)
             post = Post(place.path, self._headers(target), body, method)
             return await self._pools.ask(place, post)
         except TransportFault as fault:
