@@ -40,8 +40,12 @@ class Player:
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, one request."""
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        """One connection, one request; none where a connection was only kept ready."""
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        except asyncio.IncompleteReadError:
+            writer.close()
+            return
         self.path = head[0].split(" ")[1]
         pairs = (line.split(":", 1) for line in head[1:] if line)
         self.headers = {name.lower(): value.strip() for name, value in pairs}
