@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -25,6 +26,7 @@ from shared.errors import LeewayError
 from shared.interactions import Content, Context
 from shared.live import LiveView, Model, Route
 from shared.live import Provider as ProviderEntry
+from shared.policy import Policy, Routing
 from tests.builders import INTERACTION_ID, NOW, a_caller
 
 ANSWER = Reply(b"{}", {"choices": [{}]}, None)
@@ -156,6 +158,11 @@ class House:
         self.trail = Trail()
         return await self.asker.ask(self.call(entry), self.trail, whole)
 
+    async def ask_quietly(self) -> None:
+        """Ask, and take a failure for an answer."""
+        with suppress(UpstreamFailed):
+            await self.ask()
+
     async def begin(self, entry: Entry) -> Stream:
         """A stream of which the first batch has been read."""
         self.trail = Trail()
@@ -172,6 +179,14 @@ class House:
     def tried(self) -> list[tuple[str, str]]:
         """The attempts that have ended: provider and status."""
         return [(attempt.provider, attempt.status) for attempt in self.trail.made]
+
+
+def in_order(*routes: Route, **more: object) -> House:
+    """A model whose routes are tried as they are written."""
+    given = {name: more.pop(name) for name in ("entries", "limits", "max_attempts") if name in more}
+    routing = Routing(strategy="priority", **more)  # type: ignore[arg-type]
+    model = Model("m", routes, policy=Policy(routing=routing))
+    return House([model], **given)  # type: ignore[arg-type]
 
 
 async def whole(provider: Provider, ask: Ask) -> Reply:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from decimal import Decimal
 
 import pytest
@@ -20,26 +19,16 @@ from services.serving.domain.failure import (
 from services.serving.routing.breaker import BreakerLimits
 from services.serving.routing.retries import RetryLimits
 from services.serving.routing.upstream import RoutingLimits
-from shared.errors import Invalid
-from shared.live import Model, Provider, Route
-from shared.policy import Policy, Routing
-from tests.routed import ANSWER, House, an_entry, failing, read_out
+from shared.live import Route
+from tests.routed import ANSWER, an_entry, failing, in_order, read_out
 from tests.waiting import until
 
 A, B, C = Route("a", "x"), Route("b", "x"), Route("c", "x")
 DROPPED = unreachable("a", "closed the connection", dropped=True)
 
 
-def a_house(*routes: Route, **more: object) -> House:
-    """A model whose routes are tried as they are written."""
-    given = {name: more.pop(name) for name in ("entries", "limits", "max_attempts") if name in more}
-    routing = Routing(strategy="priority", **more)  # type: ignore[arg-type]
-    model = Model("m", routes, policy=Policy(routing=routing))
-    return House([model], **given)  # type: ignore[arg-type]
-
-
 async def test_the_first_route_answers_and_its_attempt_stays_open_until_the_call_ends() -> None:
-    house = a_house(A, B)
+    house = in_order(A, B)
 
     assert await house.ask() is ANSWER
 
@@ -54,7 +43,7 @@ async def test_the_first_route_answers_and_its_attempt_stays_open_until_the_call
     [failing(500), failing(401), failing(404), failing(429, retry_after="9"), timed_out("a")],
 )
 async def test_another_route_answers_at_once_where_one_fails(failure: UpstreamFailed) -> None:
-    house = a_house(A, B)
+    house = in_order(A, B)
     house.providers["a"].script = [failure]
 
     assert await house.ask() is ANSWER
@@ -65,7 +54,7 @@ async def test_another_route_answers_at_once_where_one_fails(failure: UpstreamFa
 
 
 async def test_a_request_that_is_wrong_is_asked_nowhere_else() -> None:
-    house = a_house(A, B)
+    house = in_order(A, B)
     house.providers["a"].script = [failing(400)]
 
     with pytest.raises(UpstreamFailed, match="status 400"):
@@ -80,7 +69,7 @@ async def test_a_request_that_is_too_long_is_asked_where_more_can_be_read() -> N
         Route("b", "x", max_input_tokens=1_000),
         Route("c", "x", max_input_tokens=9_000),
     )
-    house = a_house(small, same, large)
+    house = in_order(small, same, large)
     said = b'{"error": {"code": "context_length_exceeded"}}'
     house.providers["a"].script = [failing(400, said)]
 
@@ -91,7 +80,7 @@ async def test_a_request_that_is_too_long_is_asked_where_more_can_be_read() -> N
 
 
 async def test_the_last_failure_is_told_when_every_route_fails() -> None:
-    house = a_house(A, B, retries=0)
+    house = in_order(A, B, retries=0)
     house.providers["a"].script = [failing(500)]
     house.providers["b"].script = [failing(503, retry_after="30")]
 
@@ -104,7 +93,7 @@ async def test_the_last_failure_is_told_when_every_route_fails() -> None:
 
 @pytest.mark.parametrize(("most", "asked"), [(1, 1), (2, 2), (5, 3)])
 async def test_a_call_is_tried_as_often_as_it_may_and_no_more(most: int, asked: int) -> None:
-    house = a_house(A, B, C, retries=0, max_attempts=most)
+    house = in_order(A, B, C, retries=0, max_attempts=most)
     for provider in house.providers.values():
         provider.script = [failing(500)] * 9
 
@@ -118,7 +107,7 @@ class TestRetries:
     """The same upstream once more, after a while."""
 
     async def test_a_failure_that_can_pass_is_tried_again_after_a_backoff(self) -> None:
-        house = a_house(A)
+        house = in_order(A)
         house.providers["a"].script = [failing(500)]
 
         call = asyncio.create_task(house.ask())
@@ -144,7 +133,7 @@ class TestRetries:
     async def test_only_what_can_pass_soon_is_tried_again(
         self, failure: UpstreamFailed, asked: int
     ) -> None:
-        house = a_house(A)
+        house = in_order(A)
         house.providers["a"].script = [failure] * 9
 
         call = asyncio.create_task(house.ask())
@@ -154,7 +143,7 @@ class TestRetries:
         assert len(house.providers["a"].asked) == asked
 
     async def test_a_short_retry_after_is_waited_for_before_another_route_is_asked(self) -> None:
-        house = a_house(A, B)
+        house = in_order(A, B)
         house.providers["a"].script = [failing(429, retry_after_ms="800", retry_after="1")]
 
         call = asyncio.create_task(house.ask())
@@ -168,7 +157,7 @@ class TestRetries:
         assert (len(house.providers["a"].asked), house.providers["b"].asked) == (2, [])
 
     async def test_a_long_retry_after_sends_the_call_and_the_next_ones_elsewhere(self) -> None:
-        house = a_house(A, B)
+        house = in_order(A, B)
         house.providers["a"].script = [failing(429, retry_after="20")]
 
         await house.ask()
@@ -180,7 +169,7 @@ class TestRetries:
         assert len(house.providers["a"].asked) == 2
 
     async def test_a_limited_upstream_that_is_the_only_one_is_left_alone_as_it_asks(self) -> None:
-        house = a_house(A)
+        house = in_order(A)
         house.providers["a"].script = [failing(429, retry_after="20")]
         with pytest.raises(UpstreamFailed):
             await house.ask()
@@ -194,7 +183,7 @@ class TestRetries:
         assert house.tried == []
 
     async def test_a_dropped_connection_is_asked_once_more_for_nothing(self) -> None:
-        house = a_house(A, B, retries=0, limits=RoutingLimits(retries=RetryLimits(floor=0)))
+        house = in_order(A, B, retries=0, limits=RoutingLimits(retries=RetryLimits(floor=0)))
         house.providers["a"].script = [DROPPED, DROPPED]
 
         await house.ask()
@@ -203,7 +192,7 @@ class TestRetries:
         assert len(house.providers["b"].asked) == 1
 
     async def test_a_retry_that_the_budget_forbids_is_not_made(self) -> None:
-        house = a_house(A, limits=RoutingLimits(retries=RetryLimits(share=0.0, floor=1)))
+        house = in_order(A, limits=RoutingLimits(retries=RetryLimits(share=0.0, floor=1)))
         house.providers["a"].script = [failing(500)] * 9
 
         for asked in (2, 3):  # the first call's retry has spent it
@@ -224,13 +213,13 @@ class TestRetries:
         async def calls() -> None:
             breaker = BreakerLimits(consecutive=10_000, min_calls=10_000)
             limits = RoutingLimits(breaker, RetryLimits(window_seconds=1e6))
-            house = a_house(A, retries=10, max_attempts=20, limits=limits)
+            house = in_order(A, retries=10, max_attempts=20, limits=limits)
             asked = dropped = 0
             for kind in kinds:
                 asked += 1
                 house.providers["a"].script = [failures[kind]] * 3 if kind in failures else []
                 dropped += kind == "dropped"
-                await house.passing(asyncio.create_task(_quietly(house)))
+                await house.passing(asyncio.create_task(house.ask_quietly()))
                 house.clock.advance(60)
             retries = len(house.providers["a"].asked) - asked - dropped
             assert retries <= 3 + 0.2 * asked
@@ -238,187 +227,11 @@ class TestRetries:
         asyncio.run(calls())
 
 
-async def _quietly(house: House) -> None:
-    with suppress(UpstreamFailed):
-        await house.ask()
-
-
-class TestBreaker:
-    """An upstream that fails is left alone."""
-
-    limits = RoutingLimits(breaker=BreakerLimits(consecutive=3, open_seconds=5.0))
-
-    async def opened(self, *routes: Route) -> House:
-        house = a_house(*routes, retries=0, limits=self.limits)
-        house.providers["a"].script = [failing(500)] * 3
-        for _ in range(3):
-            await _quietly(house)
-        return house
-
-    async def test_an_open_breaker_sends_calls_elsewhere_and_back_once_it_has_closed(self) -> None:
-        house = await self.opened(A, B)
-        await house.ask(an_entry(session="s"))
-        assert (len(house.providers["a"].asked), len(house.providers["b"].asked)) == (3, 4)
-
-        house.clock.advance(5)
-        await house.ask(an_entry(session="s"))
-        assert len(house.providers["a"].asked) == 4
-
-    async def test_without_another_route_it_refuses_and_says_when_it_may_be_asked(self) -> None:
-        house = await self.opened(A)
-        house.clock.advance(1)
-
-        with pytest.raises(UpstreamFailed) as refused:
-            await house.ask()
-
-        assert (refused.value.status, refused.value.code) == (503, "upstream_resting")
-        assert refused.value.headers["retry-after"] == "4"
-        assert len(house.providers["a"].asked) == 3
-
-    async def test_half_open_lets_one_call_through_and_the_others_go_elsewhere(self) -> None:
-        house = await self.opened(A, B)
-        house.clock.advance(5)
-        held = asyncio.Event()
-        house.providers["a"].script = [held]
-
-        calls = [asyncio.create_task(house.ask()) for _ in range(10)]
-        await until(lambda: sum(call.done() for call in calls) == 9)
-        held.set()
-        await asyncio.gather(*calls)
-
-        assert (len(house.providers["a"].asked), len(house.providers["b"].asked)) == (4, 12)
-
-    async def test_a_stream_that_is_cut_counts_against_its_upstream(self) -> None:
-        house = a_house(A, retries=0, limits=self.limits)
-        for _ in range(3):
-            house.providers["a"].script = [0.0, unreachable("a", "broke its reply off")]
-            stream = await house.begin(an_entry(streaming=True))
-            with pytest.raises(UpstreamFailed):
-                await read_out(stream)
-
-        with pytest.raises(UpstreamFailed, match="failed too often"):
-            await house.ask()
-
-
-class TestSlots:
-    """No more calls at once than an upstream takes."""
-
-    def house(self, *routes: Route, **options: object) -> House:
-        entry = Provider("a", "openai", options={"max_concurrency": 1, **options})
-        return a_house(*routes, entries={"a": entry}, limits=RoutingLimits(queue_seconds=30.0))
-
-    async def test_a_full_upstream_sends_calls_elsewhere(self) -> None:
-        house, held = self.house(A, B), asyncio.Event()
-        house.providers["a"].script = [held]
-
-        first = asyncio.create_task(house.ask())
-        await until(lambda: bool(house.providers["a"].asked))
-        await house.ask()
-        held.set()
-        await first
-
-        assert (len(house.providers["a"].asked), len(house.providers["b"].asked)) == (1, 1)
-
-    async def test_without_another_route_a_few_wait_and_more_are_refused(self) -> None:
-        house, held = self.house(A), asyncio.Event()
-        house.providers["a"].script = [held]
-        first = asyncio.create_task(house.ask())
-        await until(lambda: bool(house.providers["a"].asked))
-        second = asyncio.create_task(house.ask())
-        await until(lambda: not house.upstreams.pool(A).upstreams[0].slots.has_room)
-
-        with pytest.raises(UpstreamFailed) as refused:
-            await house.ask()
-        held.set()
-
-        assert (refused.value.status, refused.value.code) == (503, "upstream_busy")
-        answers = await asyncio.gather(first, second)
-        assert answers[0] is answers[1] is ANSWER
-
-    async def test_a_stream_holds_its_slot_until_it_is_read_or_closed(self) -> None:
-        house = self.house(A)
-        slots = house.upstreams.pool(A).upstreams[0].slots
-
-        read = await house.begin(an_entry(streaming=True))
-        assert not slots.free
-        assert [event.final for event in await read_out(read)] == [True]
-        assert slots.free
-
-        closed = await house.begin(an_entry(streaming=True))
-        assert not slots.free
-        await closed.aclose()
-        assert slots.free
-
-    @pytest.mark.parametrize("failure", [failing(500), Invalid("cannot be said")])
-    async def test_whatever_ends_a_try_gives_its_slot_back(self, failure: UpstreamFailed) -> None:
-        house = self.house(A)
-        house.providers["a"].script = [failure]
-
-        call = asyncio.create_task(house.ask())
-        await house.passing(call)
-
-        assert house.upstreams.pool(A).upstreams[0].slots.free
-        assert house.upstreams.pool(A).upstreams[0].in_flight == 0
-
-    async def test_a_client_that_leaves_gives_the_slot_back(self) -> None:
-        house = self.house(A)
-        house.providers["a"].script = [asyncio.Event()]
-        call = asyncio.create_task(house.ask())
-        await until(lambda: bool(house.providers["a"].asked))
-
-        call.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await call
-
-        assert house.providers["a"].cancelled == 1
-        assert house.upstreams.pool(A).upstreams[0].slots.free
-
-
-class TestKeys:
-    """A pool of keys."""
-
-    entry = Provider("a", "openai", options={"api_keys": ["${KEY_A}", "${KEY_B}"]})
-
-    @pytest.mark.parametrize("status", [401, 403, 429])
-    async def test_another_key_is_asked_with_where_one_is_refused(self, status: int) -> None:
-        house = a_house(A, B, retries=0, entries={"a": self.entry})
-        house.providers["a"].script = [failing(status, retry_after="30")]
-
-        await house.ask()
-        house.trail.end(house.clock.now(), "ok", 200)
-
-        assert [ask.key for ask in house.providers["a"].asked] == [0, 1]
-        assert house.providers["b"].asked == []
-        keys = [attempt.key for attempt in house.trail.made]
-        assert len(set(keys)) == 2
-        assert all(len(key) == 8 for key in keys)
-
-    async def test_the_only_key_that_is_refused_is_asked_with_again(self) -> None:
-        house = a_house(A)
-        house.providers["a"].script = [failing(401), failing(401)]
-
-        for _ in range(2):
-            with pytest.raises(UpstreamFailed) as refused:
-                await house.ask()
-            assert refused.value.code == "upstream_denied"
-
-        assert await house.ask() is ANSWER
-
-    async def test_a_key_that_was_refused_comes_after_every_other_route(self) -> None:
-        house = a_house(A, B)
-        house.providers["a"].script = [failing(401)]
-
-        for _ in range(3):
-            await house.ask()
-
-        assert (len(house.providers["a"].asked), len(house.providers["b"].asked)) == (1, 3)
-
-
 class TestDeadline:
     """What a client gives a whole call."""
 
     async def test_a_call_that_takes_longer_is_refused_and_its_upstream_left(self) -> None:
-        house = a_house(A, B)
+        house = in_order(A, B)
         house.providers["a"].script = [asyncio.Event()]
 
         with pytest.raises(UpstreamFailed) as refused:
@@ -430,7 +243,7 @@ class TestDeadline:
         assert [attempt.error_type for attempt in house.trail.made] == ["deadline_exceeded"]
 
     async def test_it_holds_for_a_stream_that_has_begun(self) -> None:
-        house = a_house(A)
+        house = in_order(A)
         house.providers["a"].script = [0.0, asyncio.Event()]
         stream = await house.begin(an_entry(streaming=True, timeout_seconds=0.05))
 
@@ -441,7 +254,7 @@ class TestDeadline:
 
 
 async def test_a_provider_that_is_not_there_is_an_attempt_that_holds_nothing() -> None:
-    house = a_house(A, B)
+    house = in_order(A, B)
     gone = UpstreamFailed("There is no provider.", code="provider_misconfigured", status=503)
     house.missing = {"a": gone}
 
@@ -453,7 +266,7 @@ async def test_a_provider_that_is_not_there_is_an_attempt_that_holds_nothing() -
 
 
 async def test_what_failed_by_its_status_cost_nothing_and_what_broke_off_is_not_known() -> None:
-    house = a_house(A, B, C, retries=0)
+    house = in_order(A, B, C, retries=0)
     house.providers["a"].script = [failing(500)]
     house.providers["b"].script = [malformed("b", "babbles")]
 
@@ -464,7 +277,7 @@ async def test_what_failed_by_its_status_cost_nothing_and_what_broke_off_is_not_
 
 async def test_tries_are_counted_by_how_they_ended() -> None:
     routes = [Route(name, "counted") for name in ("a", "b")]
-    house = a_house(*routes, retries=0)
+    house = in_order(*routes, retries=0)
     house.providers["a"].script = [failing(500), failing(429), timed_out("a")]
     for _ in range(4):
         await house.ask()
