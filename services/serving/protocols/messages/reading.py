@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from services.serving.domain.body import Body, JsonObject
+from services.serving.domain.prompted import names_prompt
 from services.serving.domain.request import Kind, Request, model_faults, refuse, request_of
 from services.serving.protocols.faults import (
     FLAG,
@@ -43,6 +44,8 @@ def count_request(body: Body) -> Request:
 
 def _message_faults(tree: JsonObject) -> Iterable[str]:
     messages = tree.get("messages")
+    if not messages and names_prompt(tree):
+        return  # a prompt may be all that is said
     if not isinstance(messages, list) or not messages:
         yield "'messages' must be a list of messages, and not empty"
         return
@@ -54,5 +57,7 @@ def _message_faults(tree: JsonObject) -> Iterable[str]:
 
 def _bound_faults(tree: JsonObject) -> Iterable[str]:
     bound = tree.get("max_tokens")
+    if bound is None and names_prompt(tree):
+        return  # and it may set the bound
     if type(bound) is not int or bound < 1:
         yield "'max_tokens' must be a whole number from 1"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from services.serving.domain.body import Body, JsonObject
+from services.serving.domain.prompted import names_prompt
 from services.serving.domain.request import Kind, Request, model_faults, refuse, request_of
 from services.serving.protocols.faults import (
     COUNT,
@@ -43,7 +44,7 @@ def response_request(body: Body) -> Request:
 
 def _input_faults(tree: JsonObject) -> Iterable[str]:
     given = tree.get("input")
-    if given is None and tree.get("prompt"):
+    if not given and names_prompt(tree):
         return  # a prompt may be all that is said
     if not isinstance(given, str | list) or not given:
         yield "'input' must be a string or a list of items, and not empty"
