@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from services.serving.domain.body import Body, JsonObject
+from services.serving.domain.prompted import names_prompt
 from shared.errors import Invalid
 
 PRIVATE_PREFIX = "leeway_"
@@ -106,7 +107,7 @@ def request_of(kind: Kind, body: Body) -> Request:
     options = body.tree.get("stream_options")
     return Request(
         kind=kind,
-        model=body.tree["model"],
+        model=body.tree.get("model") or "",
         body=_public(body),
         metadata=_metadata(body.tree),
         streaming=bool(body.tree.get("stream")),
@@ -133,7 +134,8 @@ def refuse(faults: Sequence[str]) -> None:
 def model_faults(tree: JsonObject) -> Iterable[str]:
     """What is wrong with the fields that every kind of request has."""
     model = tree.get("model")
-    if not isinstance(model, str) or not 0 < len(model) <= MAX_MODEL_CHARS:
+    unsaid = model is None and names_prompt(tree)  # the prompt says it
+    if not unsaid and (not isinstance(model, str) or not 0 < len(model) <= MAX_MODEL_CHARS):
         yield f"'model' must be a name of 1 to {MAX_MODEL_CHARS} characters"
     if not isinstance(tree.get("metadata"), dict | None):
         yield "'metadata' must be an object"
@@ -141,6 +143,8 @@ def model_faults(tree: JsonObject) -> Iterable[str]:
 
 def _message_faults(tree: JsonObject) -> Iterable[str]:
     messages = tree.get("messages")
+    if not messages and names_prompt(tree):
+        return  # a prompt may be all that is said
     if not isinstance(messages, list) or not messages:
         yield "'messages' must be a list of messages, and not empty"
         return
