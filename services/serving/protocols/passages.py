@@ -78,10 +78,10 @@ class Passages:
 
     def fold(self, delta: JsonObject) -> Iterator[Step]:
         """The steps that a delta amounts to."""
-        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
-        yield from self._say(PassageKind.REASONING, reasoning)
-        yield from self._say(PassageKind.TEXT, delta.get("content"))
-        yield from self._say(PassageKind.REFUSAL, delta.get("refusal"))
+        for kind, members in _TEXTS:
+            text = next((delta[member] for member in members if delta.get(member)), "")
+            if text and isinstance(text, str):
+                yield from self._say(kind, text)
         calls = delta.get("tool_calls")
         for place, call in enumerate(calls if isinstance(calls, list) else ()):
             if isinstance(call, dict):
@@ -97,9 +97,7 @@ class Passages:
         yield Ended(self._open)
         self._open = None
 
-    def _say(self, kind: PassageKind, text: Any) -> Iterator[Step]:
-        if not text or not isinstance(text, str):
-            return
+    def _say(self, kind: PassageKind, text: str) -> Iterator[Step]:
         if self._open is None or self._open.kind is not kind:
             yield from self._begin(Passage(self._begun, kind))
         yield from self._grow(text)
@@ -184,3 +182,10 @@ def number_in(tree: JsonObject, member: str, otherwise: int = 0) -> int:
 
 def _word(value: Any) -> str:
     return joined([value]) if isinstance(value, str) else ""
+
+
+_TEXTS = (
+    (PassageKind.REASONING, ("reasoning_content", "reasoning")),
+    (PassageKind.TEXT, ("content",)),
+    (PassageKind.REFUSAL, ("refusal",)),
+)

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import orjson
 
@@ -29,7 +28,7 @@ class CompletionRetelling:
             return event  # a comment is one in every protocol
         chunks = self._chunks(event.tree, event.usage)
         raw = b"".join(data_event(orjson.dumps(chunk)) for chunk in chunks)
-        return replace(event, raw=raw, hidden=not raw)
+        return Event(raw, event.tree, event.usage, hidden=not raw)
 
     def end(self) -> Sequence[Event]:
         return [Event(DONE, final=True)]

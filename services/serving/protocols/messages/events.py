@@ -1,7 +1,6 @@
 """A chat's chunks as the events of a Messages stream."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import orjson
 
@@ -50,7 +49,7 @@ class MessageRetelling:
             return event  # a comment is one in every protocol
         self._usage = event.usage or self._usage
         raw = b"".join(map(_event, self._events(event.tree)))
-        return replace(event, raw=raw, hidden=not raw)
+        return Event(raw, event.tree, event.usage, hidden=not raw)
 
     def end(self) -> Sequence[Event]:
         if not self._started:

@@ -1,7 +1,6 @@
 """A chat's chunks as the events of a Responses stream."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import orjson
 
@@ -59,7 +58,7 @@ class ResponseRetelling:
             return event  # a comment is one in every protocol
         self._usage = event.usage or self._usage
         raw = b"".join(map(self._numbered, self._events(event.tree)))
-        return replace(event, raw=raw, hidden=not raw)
+        return Event(raw, event.tree, event.usage, hidden=not raw)
 
     def end(self) -> Sequence[Event]:
         if not self._head:
