@@ -109,7 +109,8 @@ class Asker:
     def _way(self, call: Call, routing: Routing) -> Way:
         upstreams = self._means.upstreams
         session = call.context.session_id if routing.sticky else ""
-        rules = WayRules(routing, upstreams.limits.retries, session)
+        drawn_by = f"{call.caller.tenant}/{session}" if session else ""
+        rules = WayRules(routing, upstreams.limits.retries, drawn_by)
         return Way([upstreams.pool(route) for route in call.routes], rules, self._draw)
 
 

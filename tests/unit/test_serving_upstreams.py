@@ -163,9 +163,28 @@ def test_a_change_of_the_provider_forgets_benches_and_breakers(house: House, poo
     assert chosen(pool, house) == 2
 
     house.live.providers["pooled"] = Provider("pooled", "openai", options={**KEYS, "headers": {}})
+    house.live.revision += 1
 
     now = house.clock.monotonic()
     assert [one.admits(now) for one in house.upstreams.pool(ROUTE).upstreams] == [True] * 3
+
+
+def test_the_same_entry_told_again_forgets_nothing(house: House, pool: Pool) -> None:
+    visit(house, pool.upstreams[0], failing(401))
+
+    house.live.providers["pooled"] = Provider("pooled", "openai", options={**KEYS})
+    house.live.revision += 1
+
+    assert house.upstreams.pool(ROUTE).upstreams is pool.upstreams
+
+
+def test_two_routes_to_one_upstream_share_its_state_and_nothing_else(house: House) -> None:
+    wide = Route("pooled", "gpt", max_input_tokens=9_000)
+
+    one, other = house.upstreams.pool(ROUTE), house.upstreams.pool(wide)
+
+    assert one.upstreams is other.upstreams
+    assert (one.route.max_input_tokens, other.route.max_input_tokens) == (None, 9_000)
 
 
 def test_operators_see_each_upstream_and_never_a_key(house: House, pool: Pool) -> None:

@@ -1,7 +1,7 @@
 """Every upstream of the process: made when a route first leads there, and anew when its provider has changed."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.serving.domain.failure import UpstreamFailed
@@ -58,36 +58,33 @@ class Upstreams:
         self._live = live
         self._secret = secret
         self._clock = clock
-        self._keys: dict[str, tuple[Provider | None, Sequence[ProviderKey]]] = {}
-        self._pools: dict[_Place, tuple[Provider | None, Pool]] = {}
+        self._keys: dict[str, Sequence[ProviderKey]] = {}
+        self._upstreams: dict[_Place, Sequence[Upstream]] = {}
+        self._entries: Mapping[str, Provider] = {}  # as they were when they were last looked at
         self._revision = -1
 
     def pool(self, route: Route) -> Pool:
         """The upstreams of a route. One whose provider is not live has one, which will fail by saying so."""
         if self._live.revision != self._revision:
-            self._forget_the_gone()
-        entry = self._live.providers.get(route.provider)
+            self._take_up_changes()
         place = (route.provider, route.model)
-        kept = self._pools.get(place)
-        if kept is not None and kept[0] is entry:
-            return kept[1]
-        if kept is not None:
-            _hide(kept[1].upstreams)
-        pool = Pool(route, [self._new(route, key, entry) for key in self._keys_of(route, entry)])
-        self._pools[place] = (entry, pool)
-        return pool
+        upstreams = self._upstreams.get(place)
+        if upstreams is None:
+            keys = self._keys_of(route.provider)
+            upstreams = self._upstreams[place] = [self._new(route, key) for key in keys]
+        return Pool(route, upstreams)
 
     def seen(self) -> Sequence[UpstreamSeen]:
         """Every upstream that was asked since its provider last changed, by name."""
-        pools = [self._pools[place][1] for place in sorted(self._pools)]
-        return [self._seen(one) for pool in pools for one in pool.upstreams]
+        places = sorted(self._upstreams)
+        return [self._seen(one) for place in places for one in self._upstreams[place]]
 
-    def _keys_of(self, route: Route, entry: Provider | None) -> Sequence[ProviderKey]:
-        kept = self._keys.get(route.provider)
-        if kept is None or kept[0] is not entry:
-            keys = [ProviderKey()] if entry is None else self._new_keys(entry)
-            kept = self._keys[route.provider] = (entry, keys)
-        return kept[1]
+    def _keys_of(self, name: str) -> Sequence[ProviderKey]:
+        keys = self._keys.get(name)
+        if keys is None:
+            entry = self._live.providers.get(name)
+            keys = self._keys[name] = [ProviderKey()] if entry is None else self._new_keys(entry)
+        return keys
 
     def _new_keys(self, entry: Provider) -> Sequence[ProviderKey]:
         weights = entry.options.get("key_weights")
@@ -107,7 +104,8 @@ class Upstreams:
             return ""
         return hashlib.blake2b(secret.encode(), digest_size=_FINGERPRINT_BYTES).hexdigest()
 
-    def _new(self, route: Route, key: ProviderKey, entry: Provider | None) -> Upstream:
+    def _new(self, route: Route, key: ProviderKey) -> Upstream:
+        entry = self._live.providers.get(route.provider)
         at_once = None if entry is None else entry.options.get("max_concurrency")
         upstream = new_upstream(
             UpstreamId(route.provider, route.model, key.fingerprint),
@@ -132,13 +130,18 @@ class Upstreams:
             latency = upstream.latency(streaming=streaming)
             UPSTREAM_LATENCY.labels(*labels, answer).set_function(_average_of(latency, clock))
 
-    def _forget_the_gone(self) -> None:
-        """Forget the upstreams that no route leads to any more."""
+    def _take_up_changes(self) -> None:
+        """Forget the upstreams whose providers have changed, and those that no route leads to any more."""
         self._revision = self._live.revision
-        models = self._live.models.values()
+        models, providers = self._live.models.values(), self._live.providers
         led_to = {(route.provider, route.model) for model in models for route in model.routes}
-        for place in self._pools.keys() - led_to:
-            _hide(self._pools.pop(place)[1].upstreams)
+        changed = {name for name in self._keys if self._entries.get(name) != providers.get(name)}
+        for name in changed:
+            del self._keys[name]
+        for place in [*self._upstreams]:
+            if place not in led_to or place[0] in changed:
+                _hide(self._upstreams.pop(place))
+        self._entries = dict(providers)
 
     def _seen(self, upstream: Upstream) -> UpstreamSeen:
         now = self._clock.monotonic()
