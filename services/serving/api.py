@@ -136,13 +136,7 @@ class CallRoute:
 
     async def _body(self, http: HttpRequest) -> bytes:
         require_json(http)
-        encoding = http.headers.get("content-encoding", "identity")
-        if encoding.strip().lower() not in ("", "identity"):
-            raise Invalid(
-                f"A body with Content-Encoding {encoding[:64]!r} is not taken; send it as it is.",
-                code="unsupported_encoding",
-                status=415,
-            )
+        refuse_encoded(http)
         return await read_body(http, self._door.limits.max_body_bytes)
 
 
@@ -210,6 +204,17 @@ CALLS: Mapping[str, tuple[Kind, Reader]] = {
     "/v1/embeddings": (Kind.EMBEDDING, embedding_request),
 }
 """Every path that asks a model: what kind of request it takes, and how one is read."""
+
+
+def refuse_encoded(http: HttpRequest) -> None:
+    """Raise `Invalid` (415) for a body that is compressed: what it unpacks to is not known."""
+    encoding = http.headers.get("content-encoding", "identity")
+    if encoding.strip().lower() not in ("", "identity"):
+        raise Invalid(
+            f"A body with Content-Encoding {encoding[:64]!r} is not taken; send it as it is.",
+            code="unsupported_encoding",
+            status=415,
+        )
 
 
 def _model(name: str) -> dict[str, object]:

@@ -144,11 +144,11 @@ class Calls:
         try:
             admitted = await self._gate.admit(entry)
         except Blocked as blocked:
-            await self._record_refusal(_call_of(entry, started_at), blocked)
+            await self._record_refusal(call_of(entry, started_at), blocked)
             raise
         begun = False
         try:
-            call = _call_of(admitted, started_at, self._planner.plan(admitted))
+            call = call_of(admitted, started_at, self._planner.plan(admitted))
             look = await self._cache.look(call.caller, call.request, call.context, cache_control)
             if look.hit is None:
                 await self._journal.begin(call)
@@ -166,7 +166,7 @@ class Calls:
             async with client.watched():
                 reply = await self._judged(work, await self._reply(work))
             work.account.take(reply.tree, work.usage)
-        except _ENDINGS as fault:
+        except ENDINGS as fault:
             failure = fault
         cost = await self._settle(work, failure)
         if failure is not None:
@@ -187,7 +187,7 @@ class Calls:
             try:
                 async with client.watched():
                     await self._pass_on(work, out, recording)
-            except _ENDINGS as fault:
+            except ENDINGS as fault:
                 failure = fault
         try:
             cost = await self._settle(work, failure)
@@ -256,7 +256,7 @@ class Calls:
         """Store what the call came to; what it cost. Raises `Unavailable`."""
         call, account, hit = work.call, work.account, work.look.hit
         now = self._clock.now()
-        status, fault = _verdict(failure, began=account.began)
+        status, fault = verdict_of(failure, began=account.began)
         work.trail.end(
             now, status, 200 if account.began or failure is None else 0, fault.error_type
         )
@@ -278,7 +278,7 @@ class Calls:
         self, call: Call, interaction: Interaction, verdicts: Sequence[Verdict]
     ) -> Decimal | None:
         cost = self._pricer.price(interaction)
-        interaction = _with_cost(interaction, cost)
+        interaction = with_cost(interaction, cost)
         try:
             await self._journal.end(call, interaction, verdicts)
         finally:
@@ -292,7 +292,8 @@ class Calls:
         await self._journal.end(call, interaction_of(call, refused), blocked.verdicts)
 
 
-def _call_of(entry: Entry, started_at: datetime, routes: Sequence[Route] = ()) -> Call:
+def call_of(entry: Entry, started_at: datetime, routes: Sequence[Route] = ()) -> Call:
+    """The call of an entry that may be answered."""
     return Call(
         interaction_id=entry.interaction_id,
         caller=entry.caller,
@@ -330,7 +331,7 @@ async def _all(opened: _Opened) -> Stream:
             yield events
 
 
-def _with_cost(interaction: Interaction, cost: Decimal | None) -> Interaction:
+def with_cost(interaction: Interaction, cost: Decimal | None) -> Interaction:
     """The interaction whose last attempt, which answered it, is told to have cost what the call did."""
     if cost is None or not interaction.attempts:
         return interaction
@@ -340,7 +341,7 @@ def _with_cost(interaction: Interaction, cost: Decimal | None) -> Interaction:
     return replace(interaction, attempts=(*others, replace(last, cost_usd=cost)))
 
 
-def _verdict(failure: BaseException | None, *, began: bool) -> tuple[Status, Fault]:
+def verdict_of(failure: BaseException | None, *, began: bool) -> tuple[Status, Fault]:
     """How a call ended, by what ended it."""
     match failure:
         case None:
@@ -365,4 +366,4 @@ def _fault(failure: UpstreamFailed | Invalid, shown: int) -> Fault:
 
 
 # What ends a call before its answer is whole: nothing else is expected of an upstream or a client.
-_ENDINGS = (UpstreamFailed, Invalid, ClientLeft, asyncio.CancelledError)
+ENDINGS = (UpstreamFailed, Invalid, ClientLeft, asyncio.CancelledError)

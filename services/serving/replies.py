@@ -19,6 +19,7 @@ _STREAM = (
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),  # nginx passes a stream on as it comes only when told
 )
+_UNCHANGED = ((b"x-content-type-options", b"nosniff"), (b"x-accel-buffering", b"no"))
 _NOT_OURS = frozenset((b"content-length", b"content-type"))
 
 
@@ -40,6 +41,13 @@ def answer_headers(call: Call, look: Look, cost_usd: Decimal | None) -> Headers:
 def plain_headers(request_id: str) -> Headers:
     """The headers of an answer that no model gave."""
     return [_JSON, *_ids(request_id)[:1]]
+
+
+def passed_headers(media_type: str, call: Call, cost_usd: Decimal | None = None) -> Headers:
+    """The headers of an answer that passes through, of whatever type it is."""
+    cost = () if cost_usd is None else ((b"x-leeway-cost-usd", decimal_text(cost_usd).encode()),)
+    kind = (b"content-type", media_type.encode("latin-1"))
+    return [kind, *_UNCHANGED, *_ids(call.interaction_id), *cost, *_told(call.headers)]
 
 
 def stream_headers(call: Call, look: Look) -> Headers:

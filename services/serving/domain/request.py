@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from services.serving.domain.body import Body, JsonObject
+from services.serving.domain.passage import Passage
 from services.serving.domain.prompted import names_prompt
 from shared.errors import Invalid
 
@@ -23,6 +24,7 @@ class Kind(StrEnum):
     EMBEDDING = "embedding"
     IMAGE = "image"
     AUDIO = "audio"
+    MODERATION = "moderation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class Request:
 
     `metadata` holds its string pairs, private ones (`leeway_...`) included; `body` is what may be
     sent on, without them. `wants_usage` says whether the client asked for a stream's usage chunk.
-    `headers` are those of the client that go on to an upstream of the same protocol.
+    `headers` are those of the client that go on to an upstream of the same protocol. `passage` is how one is
+    passed through that is no conversation; `body` then says what of its form is text.
     """
 
     kind: Kind
@@ -41,6 +44,7 @@ class Request:
     streaming: bool = False
     wants_usage: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
+    passage: Passage | None = None
 
     def replaced(self, members: JsonObject) -> "Request":
         """The same request with some members of its body replaced or added."""
@@ -53,7 +57,7 @@ class Request:
         if isinstance(said, str):
             return said
         items = said if isinstance(said, list) else []
-        if self.kind in (Kind.EMBEDDING, Kind.COMPLETION):
+        if self.kind in (Kind.EMBEDDING, Kind.COMPLETION, Kind.MODERATION):
             return "\n".join(item for item in items if isinstance(item, str))
         spoken = (item for item in reversed(items) if isinstance(item, dict))
         return message_text(next((item for item in spoken if item.get("role") == "user"), {}))
@@ -186,6 +190,7 @@ _SAID: Mapping[Kind, str] = {
     Kind.EMBEDDING: "input",
     Kind.IMAGE: "prompt",
     Kind.AUDIO: "input",
+    Kind.MODERATION: "input",
 }
 _APART: Mapping[Kind, frozenset[str]] = {
     Kind.MESSAGE: frozenset(("system",)),

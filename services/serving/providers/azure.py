@@ -39,6 +39,13 @@ class AzureResource:
         place = "" if kind is Kind.RESPONSE else f"/deployments/{model}"
         return URL(f"{self._base}{place}{path}?api-version={self._version}")
 
+    def passed(self, path: str, model: str) -> URL:
+        if not self._dated:
+            query = f"?api-version={self._version}" if self._version else ""
+            return URL(f"{self._base}/v1{path}{query}")
+        place = f"/deployments/{model}" if model else ""
+        return URL(f"{self._base}{place}{path}?api-version={self._version}")
+
     def key_header(self, key: str) -> tuple[str, str]:
         return "api-key", key
 

@@ -9,6 +9,8 @@ _CHAT = {Kind.CHAT: "/chat/completions"}
 _EMBEDDING = {Kind.EMBEDDING: "/embeddings"}
 _TEXT = {Kind.COMPLETION: "/completions"}
 _RESPONSE = {Kind.RESPONSE: "/responses"}
+_MEDIA = frozenset((Kind.IMAGE, Kind.AUDIO))
+_PASSED = _MEDIA | {Kind.MODERATION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,8 @@ class Capabilities:
 
     `tools`, `images` (in), `documents` (in), `audio` (in), `json_schema` (of the answer), `choices`
     (`n` above one), `logprobs`, `seed`, `logit_bias`; `stream_usage`: its streams tell what was used.
-    What a model makes of it is the model's own; what the protocol itself cannot carry is refused.
+    What a model makes of it is the model's own; what the protocol itself cannot carry is refused. It
+    `passes` kinds that are no conversations, and may have `files` and batches.
     """
 
     paths: Mapping[Kind, str]
@@ -31,6 +34,8 @@ class Capabilities:
     seed: bool = False
     logit_bias: bool = False
     stream_usage: bool = True
+    passes: frozenset[Kind] = frozenset()
+    files: bool = False
 
     @property
     def kinds(self) -> frozenset[Kind]:
@@ -46,6 +51,8 @@ CAPABILITIES: Mapping[str, Capabilities] = {
         logprobs=True,
         seed=True,
         logit_bias=True,
+        passes=_PASSED,
+        files=True,
     ),
     "azure": Capabilities(
         {**_CHAT, **_TEXT, **_RESPONSE, **_EMBEDDING},
@@ -54,6 +61,8 @@ CAPABILITIES: Mapping[str, Capabilities] = {
         logprobs=True,
         seed=True,
         logit_bias=True,
+        passes=_MEDIA,
+        files=True,
     ),
     "compatible": Capabilities(
         {**_CHAT, **_TEXT, **_EMBEDDING},
@@ -62,6 +71,8 @@ CAPABILITIES: Mapping[str, Capabilities] = {
         logprobs=True,
         seed=True,
         logit_bias=True,
+        passes=_PASSED,
+        files=True,
     ),
     "mistral": Capabilities({**_CHAT, **_EMBEDDING}, choices=True, logprobs=True, seed=True),
     "deepseek": Capabilities(

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import orjson
 
 from services.serving.domain.body import JsonObject
+from services.serving.providers.upstream import ErrorReply
 
 
 def error_body(message: str, kind: str) -> bytes:
@@ -35,8 +37,8 @@ def openai_error(body: bytes) -> bytes:
     match tree:
         case {"error": dict()}:
             return body
-        case {"error": str(message)}:
-            return error_body(message, "upstream_error")
+        case {"error": str(message), **more}:
+            return error_body(message, str(more.get("code") or "upstream_error"))
         case {"message": told} | {"detail": told}:
             error = {
                 "message": told if isinstance(told, str) else orjson.dumps(told).decode(),
@@ -47,6 +49,11 @@ def openai_error(body: bytes) -> bytes:
             return orjson.dumps({"error": error})
         case _:
             return body
+
+
+def in_openais_format(reply: ErrorReply) -> ErrorReply:
+    """The same reply, its error as `openai_error` gives it."""
+    return replace(reply, body=openai_error(reply.body))
 
 
 def wait_headers(seconds: float) -> Mapping[str, str]:

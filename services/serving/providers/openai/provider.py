@@ -1,7 +1,6 @@
 """The adapter: requests and replies of chats, completions, responses and embeddings pass byte for byte."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Protocol
 
 import orjson
@@ -12,8 +11,9 @@ from services.serving.domain.failure import errored, malformed, misconfigured
 from services.serving.domain.request import Kind, Request
 from services.serving.providers.capabilities import CAPABILITIES
 from services.serving.providers.credentials import Secret, credentials_of
-from services.serving.providers.errors import openai_error
+from services.serving.providers.errors import in_openais_format
 from services.serving.providers.openai.events import ChunkReader, ResponseReader, refuse_error
+from services.serving.providers.openai.passing import OpenAIPassing
 from services.serving.providers.openai.servers import (
     SERVERS,
     Server,
@@ -35,7 +35,7 @@ from services.serving.providers.reading import (
     relayed,
     whole_shapes,
 )
-from services.serving.providers.upstream import ErrorReply, Target, UpstreamHttp
+from services.serving.providers.upstream import Target, UpstreamHttp
 from shared.live import Provider as ProviderEntry
 
 # What a reply must hold to be an answer.
@@ -57,6 +57,10 @@ class Addresses(Protocol):
         """Where a request for a model goes."""
         ...
 
+    def passed(self, path: str, model: str) -> URL:
+        """Where an operation that passes through is asked; `model` is empty where none is meant."""
+        ...
+
     def key_header(self, key: str) -> tuple[str, str]:
         """The header that carries a key."""
         ...
@@ -66,11 +70,14 @@ class BaseUrl:
     """The paths of OpenAI under one URL; satisfies `Addresses`."""
 
     def __init__(self, base_url: str, paths: Mapping[Kind, str]) -> None:
-        base = base_url.rstrip("/")
-        self._urls = {kind: URL(f"{base}{path}") for kind, path in paths.items()}
+        self._base = base_url.rstrip("/")
+        self._urls = {kind: URL(f"{self._base}{path}") for kind, path in paths.items()}
 
     def url(self, kind: Kind, model: str) -> URL:  # noqa: ARG002 - the body names the model
         return self._urls[kind]
+
+    def passed(self, path: str, model: str) -> URL:  # noqa: ARG002 - the body names the model
+        return URL(f"{self._base}{path}")
 
     def key_header(self, key: str) -> tuple[str, str]:
         return "authorization", f"Bearer {key}"
@@ -92,6 +99,7 @@ class OpenAIProvider:
         addresses: Addresses,
     ) -> None:
         self.kinds = CAPABILITIES[entry.kind].kinds
+        self.passing = OpenAIPassing(entry, http, secret, addresses)
         self._entry = entry
         self._http = http
         self._secret = secret
@@ -149,7 +157,7 @@ class OpenAIProvider:
         if _BETA in ask.request.headers:
             headers[_BETA] = ask.request.headers[_BETA]
         url = self._addresses.url(ask.request.kind, ask.model)
-        return Target(self._entry.name, url, headers, own, _in_openais_format)
+        return Target(self._entry.name, url, headers, own, in_openais_format)
 
     def _body(self, request: Request, model: str) -> bytes:
         tree = request.body.tree
@@ -194,7 +202,3 @@ def _without(body: Body, names: frozenset[str]) -> Body:
 def _with_usage(tree: JsonObject) -> JsonObject:
     options = tree.get("stream_options") or {}
     return {**options, "include_usage": True}
-
-
-def _in_openais_format(reply: ErrorReply) -> ErrorReply:
-    return replace(reply, body=openai_error(reply.body))
