@@ -2,7 +2,7 @@
 
 import asyncio
 
-from shared.gathered import Gathered
+from shared.arrival import Gathered
 
 
 class Wire(asyncio.Transport):
