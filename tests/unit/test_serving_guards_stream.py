@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from services.serving.domain.account import Event
 from services.serving.domain.failure import UpstreamFailed, unreachable
 from services.serving.domain.request import Kind
-from services.serving.domain.sse import comment
+from services.serving.domain.sse import comment, data_event
 from services.serving.domain.verdict import Blocked
 from services.serving.guards.redaction import edited
 from services.serving.guards.stream import StreamFilter, filtered
@@ -169,6 +169,28 @@ def test_the_tokens_of_a_changed_text_are_taken_out() -> None:
     passed = through(events, StreamFilter(a_request(), EVERYTHING))
 
     assert b"example" not in b"".join(event.raw for event in passed)
+
+
+def test_a_text_under_a_name_that_is_not_known_is_searched_too() -> None:
+    events = chat_events(["hello "])
+    events[1].tree["choices"][0]["delta"]["novelty"] = [{"text": "Mail ann@example.org"}]  # type: ignore[index]
+
+    passed = through(events, StreamFilter(a_request(), EVERYTHING))
+
+    assert passed[1].tree == datas(passed)[1]
+    assert datas(passed)[1]["choices"][0]["delta"] == {
+        "content": "hello ",
+        "novelty": [{"text": "Mail [EMAIL]"}],
+    }
+
+
+def test_a_transcript_is_guarded_as_other_texts_are() -> None:
+    data = [{"type": "transcript.text.delta", "delta": piece} for piece in ("ann@exam", "ple.org ")]
+    events = [Event(data_event(orjson.dumps(each))) for each in data]
+
+    passed = through(events, StreamFilter(a_request(Kind.AUDIO), EVERYTHING))
+
+    assert said_in(passed, Kind.AUDIO) == "[EMAIL] "
 
 
 def test_texts_of_several_choices_are_kept_apart() -> None:

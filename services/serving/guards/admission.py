@@ -8,7 +8,7 @@ from services.serving.domain.gate import Entry
 from services.serving.domain.request import Request
 from services.serving.domain.verdict import Blocked, Verdict, blocking
 from services.serving.guards.inspection import Findings, inspected, judged
-from services.serving.guards.rails import Rails, Switchyard
+from services.serving.guards.rails import Path, Rails, Switchyard
 from services.serving.guards.rewriting import with_texts
 from services.serving.guards.utterances import Utterance, asked
 
@@ -32,7 +32,7 @@ class InputGuards:
 
     async def admit(self, entry: Entry) -> Entry:
         """Raises `Blocked` for what a guard blocks, and `Unavailable` for a guard that cannot be built."""
-        rails = self._switchyard.path(entry.caller, entry.request.model).asked
+        rails = (await self._path(entry)).asked
         if not rails:
             return entry
         admitted = await admission(entry.request, rails)
@@ -41,6 +41,12 @@ class InputGuards:
         for verdict in admitted.verdicts:
             entry = entry.judging(verdict)
         return entry
+
+    async def _path(self, entry: Entry) -> Path:
+        asked = (entry.caller, entry.request.model)
+        if self._switchyard.built(*asked):
+            return self._switchyard.path(*asked)
+        return await asyncio.to_thread(self._switchyard.path, *asked)
 
 
 async def admission(request: Request, rails: Rails) -> Admitted:

@@ -65,17 +65,24 @@ class Switchyard:
     def path(self, caller: Caller, model: str) -> Path:
         """The guards of a caller's call to a public model. Raises `Unavailable` when one cannot be built."""
         policies = self._live.policies(caller, model)
-        if not any(policy.guardrails for policy in policies):
-            return NO_GUARDS
-        at = (caller.tenant, caller.project, caller.key_id, model)
-        kept = self._paths.get(at)
-        if kept is not None and all(map(_is, kept[0], policies)):
-            return kept[1]
+        path = self._kept(caller, model, policies)
+        if path is not None:
+            return path
         path = self._built(policies)
         if len(self._paths) >= MAX_KEPT:
             self._paths.clear()
-        self._paths[at] = (policies, path)
+        self._paths[_key(caller, model)] = (policies, path)
         return path
+
+    def built(self, caller: Caller, model: str) -> bool:
+        """Whether `path` has nothing to build: guards may read models, or learn from examples."""
+        return self._kept(caller, model, self._live.policies(caller, model)) is not None
+
+    def _kept(self, caller: Caller, model: str, policies: Sequence[Policy]) -> Path | None:
+        if not any(policy.guardrails for policy in policies):
+            return NO_GUARDS
+        kept = self._paths.get(_key(caller, model))
+        return kept[1] if kept is not None and all(map(_is, kept[0], policies)) else None
 
     def _built(self, policies: Sequence[Policy]) -> Path:
         said = {_written(each): each for policy in policies for each in policy.guardrails}
@@ -99,6 +106,10 @@ def rails_of(stage: Stage, built: Sequence[tuple[Guardrail, Rail]]) -> Rails:
         judges=[(rail, rail.guard) for rail in rails if isinstance(rail.guard, Judge)],
         referees=[(rail, rail.guard) for rail in rails if isinstance(rail.guard, Referee)],
     )
+
+
+def _key(caller: Caller, model: str) -> tuple[str, str, str, str]:
+    return caller.tenant, caller.project, caller.key_id, model
 
 
 def _is(one: Policy, other: Policy) -> bool:

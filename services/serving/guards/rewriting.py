@@ -72,18 +72,15 @@ def rewritten(event: Event, parts: Sequence[Part], spans: Sequence[Spanned], kin
 
 
 def repeated(
-    event: Event, parts: Sequence[Part], place: int, changed: Mapping[Utterance, str]
+    event: Event, parts: Sequence[Part], place: int, changed: Mapping[Utterance, str], kind: Kind
 ) -> tuple[Sequence[Part], Event]:
     """The parts and the event with whole texts of one part replaced."""
-    data = without_logprobs(with_texts(parts[place].data or {}, changed))
-    raw = _joined(parts, {place: data})
+    data: JsonObject = without_logprobs(with_texts(parts[place].data or {}, changed))
     told = [*parts]
     told[place] = Part(_told(parts[place].raw, data), data)
-    return told, replace(
-        event,
-        raw=raw,
-        tree=_account(event.tree, [(one.text, text) for one, text in changed.items()]),
-    )
+    texts = [(one.text, text) for one, text in changed.items()]
+    tree = data if kind is Kind.CHAT and len(parts) == 1 else _account(event.tree, texts)
+    return told, replace(event, raw=b"".join(part.raw for part in told), tree=tree)
 
 
 def with_texts(tree: JsonObject, changed: Mapping[Utterance, str]) -> JsonObject:

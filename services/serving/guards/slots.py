@@ -35,18 +35,20 @@ Reading = Callable[[Data], Pieces]
 
 
 def chat_pieces(data: Data) -> Pieces:
-    """A chunk of a chat completion."""
+    """A chunk of a chat completion; what it says in words that are not known here is read as a whole."""
     slots: list[Slot] = []
     ends: list[Key] = []
+    strange = False
     for place, choice in _objects(data.get("choices")):
         index = _index(choice, place)
         for member in ("delta", "message"):
             delta = choice.get(member)
             if isinstance(delta, dict):
                 slots += _delta((index,), ("choices", place, member), delta)
+                strange = strange or not _DELTA.issuperset(delta)
         if choice.get("finish_reason"):
             ends.append((index,))
-    return Pieces(slots, ends)
+    return Pieces(slots, ends, repeats=strange)
 
 
 def completion_pieces(data: Data) -> Pieces:
@@ -97,6 +99,12 @@ def response_pieces(data: Data) -> Pieces:
     return Pieces(repeats=kind in ("response.output_item.added", "response.content_part.added"))
 
 
+_DELTA = frozenset(
+    {
+        *("role", "content", "refusal", "reasoning_content", "reasoning", "tool_calls"),
+        *("function_call", "audio"),
+    }
+)
 _SOUNDS = frozenset(("response.audio.delta", "response.output_audio.delta"))
 
 READINGS: Mapping[Kind, Reading] = {
@@ -104,6 +112,9 @@ READINGS: Mapping[Kind, Reading] = {
     Kind.COMPLETION: completion_pieces,
     Kind.MESSAGE: message_pieces,
     Kind.RESPONSE: response_pieces,
+    # The streams of transcripts and of pictures are made of events of the same form.
+    Kind.AUDIO: response_pieces,
+    Kind.IMAGE: response_pieces,
 }
 
 
@@ -111,6 +122,9 @@ def _delta(key: Key, path: Path, delta: Data) -> Iterator[Slot]:
     for name in ("content", "refusal", "reasoning_content", "reasoning"):
         if _is_text(delta.get(name)):
             yield Slot((*key, name), (*path, name), delta[name])
+    audio = delta.get("audio")
+    if isinstance(audio, dict) and _is_text(audio.get("transcript")):
+        yield Slot((*key, "transcript"), (*path, "audio", "transcript"), audio["transcript"])
     for place, part in _objects(delta.get("content")):
         if _is_text(part.get("text")):
             yield Slot((*key, "content"), (*path, "content", place, "text"), part["text"])

@@ -140,7 +140,9 @@ class StreamFilter:
         if blocking(findings.verdicts()):
             self._closed = True
             self.blocked = self.blocked or Blocked(findings.verdicts())
-        return repeated(event, parts, place, changed) if changed else (parts, event)
+        if not changed:
+            return parts, event
+        return repeated(event, parts, place, changed, self._kind)
 
     def _hurry(self) -> None:
         """Decide what the first event waits for: others wait behind it."""
