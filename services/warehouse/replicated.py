@@ -25,7 +25,8 @@ _MATERIALIZED = re.compile(
 )
 _VIEW = re.compile(r"CREATE OR REPLACE VIEW (?P<name>leeway\.\w+) AS\s+(?P<select>.*)\Z", re.DOTALL)
 _COLUMN = re.compile(
-    r"ALTER TABLE leeway\.(?P<name>\w+)\s+(?P<change>ADD COLUMN IF NOT EXISTS \w+ .*)\Z", re.DOTALL
+    r"ALTER TABLE leeway\.(?P<name>\w+)\s+(?P<change>(?:ADD COLUMN IF NOT EXISTS|MODIFY COLUMN) \w+ .*)\Z",
+    re.DOTALL,
 )
 _SOURCE = re.compile(r"\b(FROM leeway\.\w+)")
 _WINDOW = re.compile(r"non_replicated_deduplication_window = (\d+)")

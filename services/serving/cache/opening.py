@@ -1,0 +1,32 @@
+"""The cache of a worker: in its memory, and where there is a server of all workers also there."""
+
+from services.serving.cache.answers import AnswerCache
+from services.serving.cache.local import LocalCache
+from services.serving.cache.meaning import Meaning
+from services.serving.cache.valkey import ValkeyCache
+from services.serving.settings import Settings
+from services.serving.state.opening import OpenState
+from services.serving.state.valkey import ValkeyState
+from shared.embedding import Embedder
+from shared.lifecycle import Host
+
+
+def answer_cache(
+    settings: Settings, host: Host, embedder: Embedder, state: OpenState
+) -> AnswerCache:
+    """The cache as calls use it."""
+    questions = settings.cache_questions
+    memory = LocalCache(host.clock, capacity_bytes=settings.cache_bytes, questions=questions)
+    shared = (
+        ValkeyCache(state.server, host.clock, questions=questions)
+        if isinstance(state, ValkeyState)
+        else memory
+    )
+    return AnswerCache(
+        host.live,
+        host.clock,
+        Meaning(embedder),
+        memory,
+        shared,
+        max_answer_bytes=settings.cache_max_answer_bytes,
+    )
