@@ -9,14 +9,24 @@ def limit_headers(kind: str, limits: Sequence[int], fills: Sequence[int]) -> dic
     """The three headers of a kind (`requests`, `tokens`), by each limit and its meter's fill; none without one."""
     if not limits:
         return {}
-    left, limit, fill = min(
-        [(remaining(fill, limit), limit, fill) for limit, fill in zip(limits, fills, strict=True)]
-    )
+    limit, fill = limits[0], fills[0]
+    left = remaining(fill, limit)
+    for place in range(1, len(limits)):
+        other = remaining(fills[place], limits[place])
+        if other < left:
+            left, limit, fill = other, limits[place], fills[place]
+    told_limit, told_left, told_reset = _NAMES[kind]
     return {
-        f"x-ratelimit-limit-{kind}": str(limit),
-        f"x-ratelimit-remaining-{kind}": str(left),
-        f"x-ratelimit-reset-{kind}": duration(reset_us(fill, limit)),
+        told_limit: str(limit),
+        told_left: str(left),
+        told_reset: duration(reset_us(fill, limit)),
     }
+
+
+_NAMES = {
+    kind: tuple(f"x-ratelimit-{what}-{kind}" for what in ("limit", "remaining", "reset"))
+    for kind in ("requests", "tokens")
+}
 
 
 def duration(micros: int) -> str:

@@ -37,7 +37,7 @@ _WORDINGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Held:
     """What a call holds of its limits until it has ended.
 
