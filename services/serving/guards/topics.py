@@ -39,8 +39,8 @@ class Topics:
     """`topics`: refuses what lies nearer to the examples of `refused` than to those of `allowed`.
 
     A text's score is its cosine to the nearest refused examples less that to the nearest allowed ones.
-    The threshold comes from the tenant's own examples, so it takes 30 of each: the lowest one that refuses
-    at most `refused_most` of the allowed examples. What it does to them is its `calibration`.
+    The threshold comes from the tenant's own examples, so it takes 30 of each: the lowest one, from 0 on,
+    that refuses at most `refused_most` of the allowed examples. What it does to them is its `calibration`.
     """
 
     def __init__(self, options: Options, embedder: Embedder) -> None:
