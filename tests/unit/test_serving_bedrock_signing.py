@@ -4,7 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.serving.providers.bedrock.sigv4 import AwsCredentials, Scope, signed_headers
+from services.serving.providers.bedrock.sigv4 import (
+    AwsCredentials,
+    Scope,
+    Unsigned,
+    signed_headers,
+)
 
 # https://github.com/awslabs/aws-c-auth/tree/main/tests/aws-signing-test-suite/v4
 CREDENTIALS = AwsCredentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
@@ -75,7 +80,7 @@ HOST = "https://example.amazonaws.com"
 def test_the_published_vectors_hold(
     method: str, url: str, headers: dict[str, str], body: bytes, signature: str
 ) -> None:
-    made = signed_headers((method, HOST + url), headers, body, CREDENTIALS, SCOPE, NOW)
+    made = signed_headers(Unsigned(method, HOST + url, headers, body), CREDENTIALS, SCOPE, NOW)
 
     names = ";".join(sorted({*headers, "host", "x-amz-date"}))
     assert made == {
@@ -91,7 +96,7 @@ def test_a_sessions_token_is_signed() -> None:
     token = "6e86291e8372ff2a2260956d9b8aae1d763fbf315fa00fa31553b73ebf194267"
     session = AwsCredentials(CREDENTIALS.access_key_id, CREDENTIALS.secret_access_key, token)
 
-    made = signed_headers(("GET", f"{HOST}/"), {}, b"", session, SCOPE, NOW)
+    made = signed_headers(Unsigned("GET", f"{HOST}/", {}, b""), session, SCOPE, NOW)
 
     assert made["x-amz-security-token"] == token
     assert made["authorization"].endswith(
@@ -105,9 +110,7 @@ def test_a_path_is_encoded_once_more_than_it_is_sent() -> None:
     url = "https://bedrock-runtime.eu-west-1.amazonaws.com/model/anthropic.claude-v1%3A0/converse"
 
     made = signed_headers(
-        ("POST", url),
-        {"content-type": "application/json"},
-        b'{"messages":[]}',
+        Unsigned("POST", url, {"content-type": "application/json"}, b'{"messages":[]}'),
         CREDENTIALS,
         Scope("eu-west-1", "bedrock"),
         NOW,

@@ -12,7 +12,12 @@ from services.serving.domain.failure import malformed, misconfigured
 from services.serving.providers.bedrock.answering import chat_error, chat_reply, usage_of
 from services.serving.providers.bedrock.asking import converse_request
 from services.serving.providers.bedrock.events import ConverseReader
-from services.serving.providers.bedrock.sigv4 import AwsCredentials, Scope, signed_headers
+from services.serving.providers.bedrock.sigv4 import (
+    AwsCredentials,
+    Scope,
+    Unsigned,
+    signed_headers,
+)
 from services.serving.providers.capabilities import CAPABILITIES
 from services.serving.providers.chat import unsupported
 from services.serving.providers.chunks import Chunks
@@ -108,9 +113,8 @@ class BedrockProvider:
         if aws is None:
             bearer = {"authorization": f"Bearer {own.key}"} if own.key else {}
             return {**signed, **bearer}
-        scope = Scope(self._region, "bedrock")
-        now = self._clock.now()
-        return {**signed, **signed_headers(("POST", url), signed, body, aws, scope, now)}
+        request, scope = Unsigned("POST", url, signed, body), Scope(self._region, "bedrock")
+        return {**signed, **signed_headers(request, aws, scope, self._clock.now())}
 
     def _aws(self) -> AwsCredentials | None:
         """The access key; None when there is none. Raises `UpstreamFailed` for half of one."""

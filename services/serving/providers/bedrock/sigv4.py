@@ -33,35 +33,37 @@ class Scope:
     service: str
 
 
-def signed_headers(
-    request: tuple[str, str],
-    headers: Mapping[str, str],
-    body: bytes,
-    credentials: AwsCredentials,
-    scope: Scope,
-    now: datetime,
-) -> dict[str, str]:
-    """The headers that sign a request, of method and URL: `authorization`, `x-amz-date`, and the session's token.
+@dataclass(frozen=True, slots=True)
+class Unsigned:
+    """A request to sign: its URL is encoded as it is sent, and its headers, by names in lower case, are signed
+    beside the host: no proxy on the way may change them."""
 
-    The URL is encoded as it is sent. `headers`, whose names are in lower case, are signed beside the
-    host: no proxy on the way may change them.
-    """
-    method, url = request
-    parts = urlsplit(url)
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def signed_headers(
+    request: Unsigned, credentials: AwsCredentials, scope: Scope, now: datetime
+) -> dict[str, str]:
+    """The headers that sign a request: `authorization`, `x-amz-date`, and the session's token if there is one."""
+    parts = urlsplit(request.url)
     at = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     own = {"x-amz-date": at}
     if credentials.session_token:
         own["x-amz-security-token"] = credentials.session_token
-    signed = {**headers, "host": parts.netloc, **own}
+    signed = {**request.headers, "host": parts.netloc, **own}
+    names = ";".join(sorted(signed))
     canonical = "\n".join(
         (
-            method,
+            request.method,
             quote(parts.path or "/", safe=f"/{_UNRESERVED}"),
             _canonical_query(parts.query),
             *(f"{name}:{_trimmed(signed[name])}" for name in sorted(signed)),
             "",
-            ";".join(sorted(signed)),
-            hashlib.sha256(body).hexdigest(),
+            names,
+            hashlib.sha256(request.body).hexdigest(),
         )
     )
     place = f"{at[:8]}/{scope.region}/{scope.service}/aws4_request"
@@ -69,7 +71,6 @@ def signed_headers(
     to_sign = f"{_ALGORITHM}\n{at}\n{place}\n{digest}"
     signature = _hmac(_signing_key(credentials, scope, at[:8]), to_sign).hex()
     told = f"Credential={credentials.access_key_id}/{place}"
-    names = ";".join(sorted(signed))
     own["authorization"] = f"{_ALGORITHM} {told}, SignedHeaders={names}, Signature={signature}"
     return own
 
