@@ -27,7 +27,8 @@ from shared.lifecycle import App, Host
 def build(settings: Settings, host: Host) -> App:
     """The gateway: its routes, and the connections and calls that must end before the process does."""
     live, clock, folder = host.live, host.clock, host.data / "serving"
-    state = state_at(settings.state_url, folder, clock, settings.state_timeout_seconds)
+    state_url = settings.state_url.get_secret_value()
+    state = state_at(state_url, folder, clock, settings.state_timeout_seconds)
     limiter = Limiter(state, clock)
     prompts = None if settings.prompts is None else FilePrompts(settings.prompts, clock)
     embedder = OnFirstUse(WordLlamaEmbedder())

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from shared.settings import ServiceSettings
@@ -19,7 +19,7 @@ class Settings(ServiceSettings):
     max_event_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
     client_idle_seconds: float = Field(default=60.0, gt=0)  # for a client to take what it is sent
     quiet_seconds: float = Field(default=15.0, gt=0)  # of a stream, before a sign of life
-    state_url: str = ""  # valkey:// or redis://; empty: this machine's workers share a file
+    state_url: SecretStr = SecretStr("")  # valkey:// or redis://; empty: this machine's files
     state_timeout_seconds: float = Field(default=0.5, gt=0)
     idempotency_keep_seconds: float = Field(default=86_400.0, gt=0)
     idempotency_max_reply_bytes: int = Field(default=1024 * 1024, ge=1024)

@@ -66,6 +66,6 @@ def test_no_setting_in_the_docs_is_unknown_to_the_code() -> None:
 
 @pytest.mark.parametrize(("name", "field"), [*settings()])
 def test_a_setting_named_like_a_secret_is_never_printed(name: str, field: FieldInfo) -> None:
-    secret = re.search(r"_(PASSWORD|PEPPER|DATABASE_URL)$", name) is not None
+    secret = re.search(r"_(PASSWORD|PEPPER|DATABASE_URL|STATE_URL)$", name) is not None
 
     assert secret == (field.annotation is SecretStr)
