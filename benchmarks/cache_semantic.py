@@ -73,7 +73,7 @@ def found(
     held: Sequence[Asked], records: Sequence[bytes], asked: Asked, within: float
 ) -> Asked | None:
     since = SystemClock().now().replace(year=2000)
-    key = next(nearest(records, asked.like, within, since), None)
+    key = next(nearest(b"".join(records), asked.like, within, since), None)
     return None if key is None else held[[key_of(record) for record in records].index(key)]
 
 

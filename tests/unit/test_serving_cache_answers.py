@@ -1,136 +1,21 @@
 """The cache as calls use it, with policies as the registry tells them."""
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
-from services.serving.cache.answers import AnswerCache, Look, Outcome
-from services.serving.cache.local import LocalCache
-from services.serving.cache.meaning import Meaning
-from services.serving.cache.nearest import Likeness
-from services.serving.cache.port import Cache, Part, Saved, Scope
-from services.serving.cache.replay import parts_of
+from services.serving.cache.answers import Outcome
+from services.serving.cache.port import Part
 from services.serving.domain.answer import Answer
 from services.serving.domain.body import parse_body
-from services.serving.domain.request import Kind, Request
-from services.serving.providers.port import Reply
+from services.serving.domain.request import Kind
 from shared.clock import SimulatedClock
-from shared.embedding import Floats
-from shared.errors import Invalid, Unavailable
+from shared.errors import Invalid
 from shared.interactions import Context
-from shared.live import Caller, LiveView
 from tests.builders import NOW, a_caller
+from tests.caching import COST, TREE, Away, a_house, a_request, answer, ended, parts
 from tests.gateway import tell
-
-COST = Decimal("0.000125")
-TREE = {
-    "model": "gpt-1",
-    "choices": [
-        {"index": 0, "message": {"role": "assistant", "content": "4"}, "finish_reason": "stop"}
-    ],
-}
-
-
-class Letters:
-    """An embedder by letters: texts of the same letters are the same."""
-
-    name, dimensions = "letters", 26
-    asked = 0
-
-    def embed(self, texts: Sequence[str]) -> Floats:
-        self.asked += len(texts)
-        counts = [[text.count(chr(97 + letter)) for letter in range(26)] for text in texts]
-        vectors = np.array(counts, np.float32)
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.asarray(vectors / np.maximum(lengths, 1e-9), np.float32)
-
-
-class Away(LocalCache):
-    """A cache that cannot be reached."""
-
-    async def get(self, scope: Scope, key: str) -> Saved | None:
-        raise Unavailable("away")
-
-    async def put(self, scope: Scope, key: str, saved: Saved, seconds: float) -> None:
-        raise Unavailable("away")
-
-    async def near(
-        self, scope: Scope, question: Likeness, within: float, since: object
-    ) -> Saved | None:
-        raise Unavailable("away")
-
-
-@dataclass
-class House:
-    """A cache over what is live, on a clock that the test moves."""
-
-    live: LiveView
-    clock: SimulatedClock
-    memory: LocalCache
-    shared: Cache
-    cache: AnswerCache
-    letters: Letters
-
-    async def look(self, request: Request | None = None, control: str = "", **changes: Any) -> Look:
-        caller: Caller = changes.get("caller", a_caller())
-        context: Context = changes.get("context", Context(user_id="ann"))
-        return await self.cache.look(caller, request or a_request(), context, control)
-
-    async def keep(self, request: Request | None = None, control: str = "", **changes: Any) -> Look:
-        """Look, and keep an answer where there is none."""
-        asked = request or a_request()
-        look = await self.look(asked, control, **changes)
-        await self.cache.keep(look, parts(asked), answer(), COST)
-        return look
-
-
-def a_house(
-    cache: Mapping[str, Any] | None = None, *, content: str = "full", shared: Cache | None = None
-) -> House:
-    clock, live = SimulatedClock(NOW), LiveView(b"pepper")
-    policy = {"cache": {"exact_seconds": 60} if cache is None else cache}
-    tell(live, "tenant", "acme", {"content": content, "policy": policy})
-    tell(live, "tenant", "umbrella", {"content": content, "policy": policy})
-    tell(live, "model", "gpt", {"routes": [{"provider": "stub", "model": "gpt-1"}]})
-    memory = a_cache(clock)
-    there = shared or a_cache(clock)
-    letters = Letters()
-    answers = AnswerCache(live, clock, Meaning(letters), memory, there, max_answer_bytes=10_000)
-    return House(live, clock, memory, there, answers, letters)
-
-
-def a_cache(clock: SimulatedClock) -> LocalCache:
-    return LocalCache(clock, capacity_bytes=1_000_000, questions=100)
-
-
-def a_request(said: str = "What is two and two?", **changes: Any) -> Request:
-    kind = changes.pop("kind", Kind.CHAT)
-    streaming = changes.get("stream", False)
-    tree = {"model": "gpt", "messages": [{"role": "user", "content": said}], **changes}
-    return Request(kind, "gpt", parse_body(json.dumps(tree).encode()), {}, streaming=streaming)
-
-
-def parts(request: Request) -> Sequence[Part]:
-    return parts_of(Reply(json.dumps(TREE).encode(), TREE, None), request.kind)
-
-
-def answer(tree: Mapping[str, Any] = TREE) -> Answer:
-    folded = Answer()
-    folded.add(dict(tree))
-    return folded
-
-
-def ended(*reasons: str | None) -> Answer:
-    choices = [
-        {"index": place, "message": {"content": "x"}, "finish_reason": reason}
-        for place, reason in enumerate(reasons)
-    ]
-    return answer({"choices": choices})
 
 
 async def test_the_same_request_is_given_the_answer_and_told_how_old_it_is() -> None:
@@ -380,83 +265,6 @@ async def test_a_subject_and_a_tenant_are_forgotten() -> None:
     assert await house.cache.forget("acme", "ann") == 1
     assert await house.cache.forget("acme") == 2
     assert (await house.look(caller=a_caller(tenant="umbrella"))).hit is not None
-
-
-SEMANTIC = {"semantic_seconds": 60, "semantic_max_temperature": 1}
-
-
-async def test_a_near_question_is_answered() -> None:
-    house = a_house(SEMANTIC)
-
-    await house.keep(a_request("Is tea a plant?"))
-    house.clock.advance(3)
-    look = await house.look(a_request("is tea a  plant"))
-
-    assert look.hit is not None
-    assert look.hit.how == "semantic"
-    assert look.headers == {"x-leeway-cache": "hit", "age": "3"}
-
-
-async def test_the_same_request_is_exact_where_both_may_be() -> None:
-    house = a_house({**SEMANTIC, "exact_seconds": 10})
-    await house.keep(a_request("Is tea a plant?"))
-
-    exact = await house.look(a_request("Is tea a plant?"))
-    house.clock.advance(11)
-    near = await house.look(a_request("Is tea a plant?"))
-
-    assert exact.hit is not None
-    assert near.hit is not None
-    assert (exact.hit.how, near.hit.how) == ("exact", "semantic")
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        a_request("Is tea a plant?", seed=1),
-        a_request("Is tea a plant?", kind=Kind.MESSAGE),
-        a_request("Is tea not a plant?"),
-        a_request("A plant is tea?"),
-        a_request("Quite something else"),
-        a_request("Is tea a plant?" + " " * 1000),
-    ],
-)
-async def test_with_anything_else_a_question_is_another(other: Request) -> None:
-    house = a_house(SEMANTIC)
-    await house.keep(a_request("Is tea a plant?"))
-
-    assert (await house.look(other)).outcome is Outcome.MISS
-
-
-async def test_a_near_question_of_another_tenant_is_none() -> None:
-    house = a_house(SEMANTIC)
-    await house.keep(a_request("Is tea a plant?"))
-
-    look = await house.look(a_request("is tea a plant"), caller=a_caller(tenant="umbrella"))
-
-    assert look.outcome is Outcome.MISS
-
-
-@pytest.mark.parametrize("more", [{"tools": [{"type": "function"}]}, {"temperature": 0.9}, {}])
-async def test_tools_and_high_temperatures_are_asked_anew_unless_said(
-    more: dict[str, Any],
-) -> None:
-    house = a_house({"semantic_seconds": 60})
-    asked = a_house({**SEMANTIC, "semantic_tools": True})
-
-    assert (await house.look(a_request(**more))).outcome is Outcome.BYPASS
-    assert (await asked.look(a_request(**more))).outcome is Outcome.MISS
-
-
-async def test_a_text_is_embedded_only_where_it_may_be_compared() -> None:
-    exact, semantic = a_house(), a_house(SEMANTIC)
-
-    await exact.look()
-    await semantic.look(a_request(tools=[{"type": "function"}]))
-    await semantic.look()
-    await semantic.look(control="no-store")
-
-    assert (exact.letters.asked, semantic.letters.asked) == (0, 1)
 
 
 async def test_a_clock_that_went_back_makes_no_answer_younger_than_now() -> None:

@@ -31,7 +31,7 @@ async def is_near(meaning: Meaning, one: str, other: str) -> bool:
     assert kept is not None
     assert asked is not None
     within = reach(DISTANCE, len(words_of(other)))
-    return next(nearest([record_of(KEY, kept, NOW)], asked, within, NOW), None) is not None
+    return next(nearest(record_of(KEY, kept, NOW), asked, within, NOW), None) is not None
 
 
 async def test_no_question_of_the_labelled_set_is_taken_for_another() -> None:

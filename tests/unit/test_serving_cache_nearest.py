@@ -19,7 +19,7 @@ def a_likeness(rng: np.random.Generator) -> Likeness:
 
 
 def test_without_questions_nothing_is_near() -> None:
-    assert [*nearest([], a_likeness(np.random.default_rng(1)), 2, NOW)] == []
+    assert [*nearest(b"", a_likeness(np.random.default_rng(1)), 2, NOW)] == []
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40))
@@ -28,7 +28,7 @@ def test_every_question_comes_in_the_order_of_its_distance(seed: int, count: int
     held, asked = [a_likeness(rng) for _ in range(count)], a_likeness(rng)
     records = [record_of(f"{place:064x}", each, NOW) for place, each in enumerate(held)]
 
-    found = [int(key, 16) for key in nearest(records, asked, 2, NOW)]
+    found = [int(key, 16) for key in nearest(b"".join(records), asked, 2, NOW)]
 
     distances = [1 - float(held[place].vector @ asked.vector) for place in found]
     assert sorted(found) == [*range(count)]

@@ -50,7 +50,7 @@ class LocalCache:
         self, scope: Scope, question: Likeness, within: float, since: datetime
     ) -> Saved | None:
         records = self._groups.get((scope, question.group), OrderedDict[str, bytes]())
-        for key in nearest([*records.values()], question, within, since):
+        for key in nearest(b"".join(records.values()), question, within, since):
             saved = self._get(scope, key)
             if saved is not None:
                 return saved

@@ -1,7 +1,7 @@
 """The nearest of a few hundred questions: each is a record of one length, so that all are one array."""
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -44,26 +44,26 @@ def key_of(record: bytes) -> str:
     return record[:KEY_BYTES].hex()
 
 
-def nearest(
-    records: Sequence[bytes], question: Likeness, within: float, since: datetime
-) -> Iterator[str]:
-    """The keys of the records that are alike and no farther than `within`, the nearest first.
+def nearest(records: bytes, question: Likeness, within: float, since: datetime) -> Iterator[str]:
+    """The keys of those of the joined records that are alike and no farther than `within`, the nearest first.
 
     The cosine distance, 1 - u.v of unit vectors, is taken of every record.
     """
     if not records:
         return
-    table = np.frombuffer(b"".join(records), "<f4").reshape(len(records), -1)
+    size = _HEAD.size + 4 * len(question.vector)
+    table = np.frombuffer(records, "<f4").reshape(-1, size // 4)
     distances = 1.0 - table[:, _HEAD.size // 4 :] @ question.vector
     close = np.flatnonzero(distances <= within)
     since_us = micros(since)
     for place in close[np.argsort(distances[close], kind="stable")]:
-        if _is_alike(records[place], question, since_us):
-            yield key_of(records[place])
+        start = int(place) * size
+        if _is_alike(records, start, question, since_us):
+            yield records[start : start + KEY_BYTES].hex()
 
 
-def _is_alike(record: bytes, question: Likeness, since_us: int) -> bool:
-    _, saved_at_us, marks, words, order = _HEAD.unpack_from(record)
+def _is_alike(records: bytes, start: int, question: Likeness, since_us: int) -> bool:
+    _, saved_at_us, marks, words, order = _HEAD.unpack_from(records, start)
     turned = words == question.words and order != question.order
     return saved_at_us >= since_us and marks == question.marks and not turned
 
