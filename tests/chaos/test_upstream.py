@@ -12,6 +12,11 @@ from tests.chaos.upstreams import Callers, Recorded, Stub, callers
 
 CALLS, KILLS, SETTLED = 160, 3, {"ok", "error", "interrupted", "cancelled"}
 IDLE_SECONDS = "1"
+# Here the upstream shall be asked, however often it fails.
+NEVER_LEFT_ALONE = {
+    "LEEWAY_SERVING_BREAKER_CONSECUTIVE": "1000000",
+    "LEEWAY_SERVING_BREAKER_MIN_CALLS": "1000000",
+}
 
 KINDS: dict[str, tuple[Stub, bool]] = {
     "answer": ({}, False),
@@ -40,7 +45,7 @@ async def test_every_call_of_a_failing_upstream_is_recorded_once_through_kills(
     names = [trial.random.choice(list(KINDS)) for _ in range(CALLS)]
     for name in names:
         trial.inject(name)
-    settings = {"LEEWAY_SERVING_UPSTREAM_IDLE_SECONDS": IDLE_SECONDS}
+    settings = {"LEEWAY_SERVING_UPSTREAM_IDLE_SECONDS": IDLE_SECONDS, **NEVER_LEFT_ALONE}
     async with callers(tmp_path, trial, **settings) as clients:
         calling = asyncio.create_task(clients.call([KINDS[name] for name in names]))
         await _kill_meanwhile(clients, calling, trial.random)
