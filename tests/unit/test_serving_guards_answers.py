@@ -98,3 +98,31 @@ def test_an_answer_that_is_too_deep_to_be_searched_is_none() -> None:
 
     with pytest.raises(UpstreamFailed):
         answered(a_request(Kind.MESSAGE), a_reply("", body={"content": [deep]}), rails(PII))
+
+
+def test_a_repair_that_was_needed_is_recorded() -> None:
+    guard = a_guardrail(
+        "json_schema", "block", options={"schema": {"type": "object"}, "repair": True}
+    )
+
+    judged = asyncio.run(whole(a_chat("hi"), a_reply("[]"), rails(guard), Again("{}")))
+
+    assert [(v.action, v.category) for v in judged.verdicts] == [("flag", "repaired")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "told"),
+    [
+        (Kind.AUDIO, f"Write to {MAIL}.".encode(), b"Write to [EMAIL]."),
+        (Kind.AUDIO, b"\xff\xfb\x90canary", b"\xff\xfb\x90canary"),
+        (
+            Kind.MESSAGE,
+            f'{{"content":[{{"text":"\\ud83d {MAIL}"}}]}}'.encode(),
+            b'{"content":[{"text":"\\ud83d [EMAIL]"}]}',
+        ),
+    ],
+)
+def test_no_form_of_an_answer_gets_by(kind: Kind, body: bytes, told: bytes) -> None:
+    reply = Reply(body, {}, None)
+
+    assert answered(a_request(kind), reply, rails(PII)).reply.body == told

@@ -184,6 +184,28 @@ def test_a_text_under_a_name_that_is_not_known_is_searched_too() -> None:
     }
 
 
+def test_what_a_message_cites_is_searched_too() -> None:
+    delta = {"type": "citations_delta", "citation": {"cited_text": "Mail ann@example.org"}}
+    data = orjson.dumps({"type": "content_block_delta", "index": 0, "delta": delta})
+
+    passed = through([Event(data_event(data))], StreamFilter(a_request(Kind.MESSAGE), EVERYTHING))
+
+    assert datas(passed)[0]["delta"]["citation"] == {"cited_text": "Mail [EMAIL]"}
+
+
+def test_half_a_character_passes_a_guard() -> None:
+    events = [
+        Event(
+            b'data: {"choices":[{"delta":{"content":"\\ud83d ann@example.org "}}]}\n\n',
+            {"choices": [{"delta": {"content": "\ud83d ann@example.org "}}]},
+        )
+    ]
+
+    passed = through(events, StreamFilter(a_request(), EVERYTHING))
+
+    assert passed[0].raw == b'data: {"choices":[{"delta":{"content":"\\ud83d [EMAIL] "}}]}\n\n'
+
+
 def test_a_transcript_is_guarded_as_other_texts_are() -> None:
     data = [{"type": "transcript.text.delta", "delta": piece} for piece in ("ann@exam", "ple.org ")]
     events = [Event(data_event(orjson.dumps(each))) for each in data]

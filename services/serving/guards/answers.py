@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-import orjson
-
 from services.serving.domain.body import JsonObject
 from services.serving.domain.request import Kind, Request
 from services.serving.domain.verdict import Verdict, blocking, merged
@@ -14,9 +12,10 @@ from services.serving.guards.admission import MAX_CHARS_ON_THE_LOOP
 from services.serving.guards.answer_schema import AnswerSchema
 from services.serving.guards.inspection import Findings, inspected, judged, reviewed
 from services.serving.guards.rails import Rails
+from services.serving.guards.redaction import json_of
 from services.serving.guards.refusal import refused
 from services.serving.guards.repair import asked_again
-from services.serving.guards.rewriting import with_texts, without_logprobs
+from services.serving.guards.rewriting import read_leniently, with_texts, without_logprobs
 from services.serving.guards.utterances import Utterance, answered
 from services.serving.providers.port import Reply
 
@@ -69,6 +68,7 @@ async def whole(
     if look.fault and repair is not None:
         second = await repair.again(asked_again(request, reply, look.fault))
         again = await _looked(request, second, rails)
+        again.findings.join(look.findings.repaired())
         return _judged(request, again, (reply, second))
     return _judged(request, look, (reply,))
 
@@ -99,7 +99,7 @@ def _look(request: Request, reply: Reply, tree: JsonObject, rails: Rails) -> _Lo
         return _Look(reply, findings, fault)
     told = without_logprobs(with_texts(tree, changed))
     account = told if request.kind is Kind.CHAT else _account(reply.tree, rails)
-    return _Look(replace(reply, body=_json(told), tree=account), findings, fault)
+    return _Look(replace(reply, body=_body(told), tree=account), findings, fault)
 
 
 def _reviewed(request: Request, reply: Reply, rails: Rails, findings: Findings) -> str:
@@ -134,14 +134,22 @@ def _account(tree: JsonObject, rails: Rails) -> JsonObject:
 
 
 def _tree(kind: Kind, reply: Reply) -> JsonObject | None:
+    """What a client reads: JSON, or a text that is none (a transcript); None for pictures and sounds."""
     if kind is Kind.CHAT:
         return reply.tree
+    tree = read_leniently(reply.body)
+    if tree is not None:
+        return tree
     try:
-        tree = orjson.loads(reply.body)
-    except orjson.JSONDecodeError:
+        return {_PLAIN: reply.body.decode()}
+    except UnicodeDecodeError:
         return None
-    return tree if isinstance(tree, dict) else None
 
 
-def _json(tree: JsonObject) -> bytes:
-    return orjson.dumps(tree)
+def _body(tree: JsonObject) -> bytes:
+    plain = tree.get(_PLAIN)
+    return plain.encode() if isinstance(plain, str) else json_of(tree)
+
+
+# Where a body that is no JSON stands in a tree; no answer has a member without a name.
+_PLAIN = ""

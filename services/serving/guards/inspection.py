@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.serving.domain.body import JsonObject
 from services.serving.domain.verdict import MAX_EXPLANATION_CHARS, Stage, Verdict
@@ -68,6 +68,11 @@ class Findings:
             self._scores[at] = max(score, self._scores.get(at, 0.0))
             self._places.setdefault(at, {}).update(others._places[at])
         self._opinions += others._opinions
+
+    def repaired(self) -> "Findings":
+        """The objections to a whole answer that was asked for again: what it lacked is told, and no more."""
+        told = [replace(one, action="flag", category="repaired") for one in self._opinions]
+        return Findings(self.stage, _opinions=[one for one in told if one.guard == "json_schema"])
 
     def verdicts(self) -> Sequence[Verdict]:
         """A verdict for each guard, action and category."""

@@ -1,8 +1,12 @@
 """Texts with pieces of them replaced, so that what was JSON stays JSON."""
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import orjson
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +16,14 @@ class Edit:
     start: int
     end: int
     by: str
+
+
+def json_of(value: Any) -> bytes:
+    """A value as JSON, whatever an upstream put into it: half a character, a number of any size, NaN."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value, separators=(",", ":")).encode()
 
 
 def placeholder(category: str) -> str:

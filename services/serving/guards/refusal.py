@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import orjson
-
 from services.serving.domain.body import JsonObject
 from services.serving.domain.request import Kind
 from services.serving.domain.verdict import Verdict, named
+from services.serving.guards.redaction import json_of
+from services.serving.guards.rewriting import read_leniently
 from services.serving.providers.port import Reply
 
 
@@ -22,10 +22,9 @@ def refused(kind: Kind, reply: Reply, verdicts: Sequence[Verdict]) -> Reply:
     sentence = f"The answer was blocked by a guardrail: {named(verdicts)}."
     account = _chat(reply.tree, sentence)
     if kind is Kind.CHAT:
-        return replace(reply, body=orjson.dumps(account), tree=account)
-    tree = orjson.loads(reply.body)
-    told = _TELLING.get(kind, _bare)(tree, sentence)
-    return replace(reply, body=orjson.dumps(told), tree=account)
+        return replace(reply, body=json_of(account), tree=account)
+    told = _TELLING.get(kind, _bare)(read_leniently(reply.body) or {}, sentence)
+    return replace(reply, body=json_of(told), tree=account)
 
 
 def _chat(tree: Mapping[str, Any], sentence: str) -> JsonObject:

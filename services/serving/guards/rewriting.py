@@ -14,7 +14,7 @@ from services.serving.domain.body import JsonObject
 from services.serving.domain.request import Kind
 from services.serving.domain.sse import event_data
 from services.serving.guards.channel import Channel
-from services.serving.guards.redaction import edited
+from services.serving.guards.redaction import edited, json_of
 from services.serving.guards.slots import Slot, chat_pieces
 from services.serving.guards.utterances import Path, Utterance, replaced
 
@@ -144,27 +144,26 @@ def _joined(parts: Sequence[Part], changed: Mapping[int, JsonObject]) -> bytes:
 def _told(raw: bytes, data: JsonObject) -> bytes:
     """A server-sent event with other data; its name and its other lines stay."""
     lines = [line for line in _LINE.split(raw) if line and not line.startswith(b"data")]
-    return b"\n".join([*lines, b"data: " + _json(data)]) + b"\n\n"
+    return b"\n".join([*lines, b"data: " + json_of(data)]) + b"\n\n"
 
 
-def _json(data: JsonObject) -> bytes:
+def read_leniently(text: bytes) -> JsonObject | None:
+    """The JSON object that an upstream sent, half characters and all; None for what is none."""
     try:
-        return orjson.dumps(data)
-    except (TypeError, orjson.JSONEncodeError):
-        return json.dumps(
-            data, separators=(",", ":")
-        ).encode()  # half a character, as some upstreams send
+        tree = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        try:
+            tree = json.loads(text)
+        except (ValueError, RecursionError):
+            return None
+    return tree if isinstance(tree, dict) else None
 
 
 def _data(raw: bytes) -> JsonObject | None:
     text = event_data(raw)
     if text is None or not text.lstrip().startswith(b"{"):
         return None
-    try:
-        data = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        data = json.loads(text)
-    return data if isinstance(data, dict) else None
+    return read_leniently(text)
 
 
 _EMPTY: Mapping[type, object] = {dict: None, list: []}

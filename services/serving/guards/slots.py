@@ -38,7 +38,7 @@ def chat_pieces(data: Data) -> Pieces:
     """A chunk of a chat completion; what it says in words that are not known here is read as a whole."""
     slots: list[Slot] = []
     ends: list[Key] = []
-    strange = False
+    strange = not _CHUNK.issuperset(data)
     for place, choice in _objects(data.get("choices")):
         index = _index(choice, place)
         for member in ("delta", "message"):
@@ -77,7 +77,8 @@ def message_pieces(data: Data) -> Pieces:
         for name in named
         if _is_text(block.get(name))
     ]
-    return Pieces(slots)
+    kinds = _DELTAS if member == "delta" else _BLOCKS
+    return Pieces(slots, repeats=block.get("type") not in kinds)
 
 
 def response_pieces(data: Data) -> Pieces:
@@ -99,6 +100,15 @@ def response_pieces(data: Data) -> Pieces:
     return Pieces(repeats=kind in ("response.output_item.added", "response.content_part.added"))
 
 
+# What is known of each protocol; an event with anything else in it is read as a whole.
+_CHUNK = frozenset(
+    {
+        *("id", "object", "created", "model", "choices", "usage", "system_fingerprint"),
+        *("service_tier", "provider", "obfuscation", "x_groq"),
+    }
+)
+_DELTAS = frozenset(("text_delta", "thinking_delta", "input_json_delta", "signature_delta"))
+_BLOCKS = frozenset(("text", "thinking", "redacted_thinking", "tool_use"))
 _DELTA = frozenset(
     {
         *("role", "content", "refusal", "reasoning_content", "reasoning", "tool_calls"),

@@ -6,9 +6,8 @@ from enum import StrEnum
 from string import ascii_letters, digits
 from typing import Any
 
-import orjson
-
 from services.serving.domain.failure import UpstreamFailed
+from services.serving.guards.redaction import json_of
 
 Path = tuple[str | int, ...]
 
@@ -97,7 +96,7 @@ def _in_member(name: str, value: Any, path: Path, voice: Voice) -> Iterator[Utte
             if name not in _NO_TEXTS and value and not is_data(value):
                 yield Utterance(at, value, voice, encoded=is_encoded(name, value))
         case dict() if name in _OBJECTS:
-            yield Utterance(at, orjson.dumps(value).decode(), voice, encoded=True, is_object=True)
+            yield Utterance(at, json_of(value).decode(), voice, encoded=True, is_object=True)
         case dict() | list():
             yield from _in(value, at, voice)
 
