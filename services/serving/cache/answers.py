@@ -14,7 +14,7 @@ from services.serving.cache.nearest import Likeness
 from services.serving.cache.port import Cache, Part, Saved, Scope
 from services.serving.cache.replay import Hit, is_whole
 from services.serving.cache.scope import scope_of, subject_of
-from services.serving.cache.terms import DEFAULT_TEMPERATURE, Terms, terms_of
+from services.serving.cache.terms import DEFAULT_TEMPERATURE, OFF, Terms, terms_of
 from services.serving.domain.answer import Answer
 from services.serving.domain.request import Kind, Request
 from shared.clock import Clock
@@ -23,6 +23,7 @@ from shared.errors import Invalid, Unavailable
 from shared.interactions import Context
 from shared.live import Caller, LiveView
 from shared.metrics import CACHE_KEPT, CACHE_LOOKS, CACHE_SAVED_USD
+from shared.policy import NO_POLICY, Policy
 
 
 class Outcome(StrEnum):
@@ -99,7 +100,7 @@ class AnswerCache:
         """
         control = control_of(cache_control) if cache_control else ANY
         policies = self._live.policies(caller, request.model)
-        terms = terms_of([policy.cache for policy in policies])
+        terms = _terms(policies)
         look = _NO_LOOK
         if terms.seconds > 0:
             scope = scope_of(caller, context, policies, self._live.models, request.model)
@@ -210,6 +211,13 @@ class AnswerCache:
         return self._shared if whole else self._memory
 
 
+def _terms(policies: Sequence[Policy]) -> Terms:
+    for policy in policies:
+        if policy.cache is not _SILENT:
+            return terms_of([each.cache for each in policies])
+    return OFF  # as most calls find it: without a step more than that
+
+
 def _place(scope: Scope, request: Request, subject: str, terms: Terms) -> Place | None:
     """Where a request's answer is kept; None where no other request can ask the same, or none may be answered."""
     temperature = _temperature(request)
@@ -230,3 +238,4 @@ def _temperature(request: Request) -> float:
 
 
 _NO_LOOK = Look(Outcome.OFF)
+_SILENT = NO_POLICY.cache  # what a policy has that says nothing of a cache
