@@ -174,10 +174,14 @@ class _Search(Generic[T]):
         finally:
             for one in tries:
                 one.answer.cancel()
+            await asyncio.gather(*(one.answer for one in tries), return_exceptions=True)
 
     def _second(self, step: Step) -> _Try[T] | None:
         other = self._way.beside(step, self._now) if self._left else None
-        if other is None or not self._has_slot(other):
+        if other is None:
+            return None
+        if not self._has_slot(other):
+            self._way.missed(other)
             return None
         self._left -= 1
         UPSTREAM_HEDGES.labels(*other.upstream.id.labels).inc()
@@ -209,8 +213,10 @@ class _Search(Generic[T]):
 
     async def _ends_within(self, one: _Try[T], seconds: float) -> bool:
         timer = asyncio.ensure_future(self._means.clock.sleep(seconds))
-        await asyncio.wait([one.answer, timer], return_when=_FIRST)
-        timer.cancel()
+        try:
+            await asyncio.wait([one.answer, timer], return_when=_FIRST)
+        finally:
+            timer.cancel()
         return one.answer.done()
 
     def _begin(self, step: Step, *, hedged: bool = False) -> tuple[Visit, Attempt]:

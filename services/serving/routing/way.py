@@ -45,7 +45,6 @@ class Way:
 
     def __init__(self, pools: Sequence[Pool], rules: WayRules, draw: random.Random) -> None:
         self._fresh = list(pools)
-        self._busy: list[Pool] = []
         self._dropped: Step | None = None
         self._patient: Step | None = None
         self._again: list[Step] = []
@@ -82,9 +81,7 @@ class Way:
 
     def missed(self, step: Step) -> None:
         """What was to be tried is not free any more: it may be later, but a queue is joined once."""
-        if step.queued:
-            self._busy.append(step.pool)
-        elif not step.repeated:
+        if not (step.queued or step.repeated):
             self._fresh.append(step.pool)
 
     def failed(self, step: Step, failure: UpstreamFailed, now: float, wall: datetime) -> None:
