@@ -100,9 +100,9 @@ def sse(event: Any, *, named: bool) -> bytes:
     """A server-sent event, under the name of its type where the protocol names them."""
     if isinstance(event, str):
         return f"data: {event}\n\n".encode()
-    data = json.dumps(event, ensure_ascii=False)
+    data = json.dumps(event)
     name = f"event: {event['type']}\n" if named and "type" in event else ""
-    return f"{name}data: {data}\n\n".encode()
+    return f"{name}data: {data}\n\n".encode(errors="replace")
 
 
 def frame(kind: str, payload: Json) -> bytes:

@@ -68,7 +68,7 @@ class AnthropicProvider:
             counts = message["usage"]
             usage = anthropic_usage(verbatim(body, ("usage",), counts), counts)
             tree = chat_reply(message, usage, self._now())
-        return Reply(body if native else orjson.dumps(tree), tree, usage)
+            return Reply(body if native else orjson.dumps(tree), tree, usage)
 
     async def count(self, ask: Ask) -> bytes:
         target = replace(self._target(ask), url=self._count_tokens)

@@ -64,7 +64,7 @@ class BedrockProvider:
         with whole_shapes(self._entry.name):
             usage = usage_of(reply, body, ask.model)
             tree = chat_reply(reply, usage, self._entry.name, self._head(ask))
-        return Reply(orjson.dumps(tree), tree, usage)
+            return Reply(orjson.dumps(tree), tree, usage)
 
     def stream(self, ask: Ask) -> Stream:
         request = self._body(ask)

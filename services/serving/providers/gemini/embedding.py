@@ -48,13 +48,13 @@ def embedding_reply(body: bytes, asked: JsonObject, model: str, provider: str) -
             "data": _data(vectors, as_base64=asked.get("encoding_format") == "base64"),
             "model": model,
         }
-    counts = tree.get("usageMetadata")
-    if not isinstance(counts, dict):
-        return Reply(orjson.dumps(told), told, None)
-    usage = gemini_usage(verbatim(body, ("usageMetadata",), counts), counts)
-    read = usage.input_tokens or 0
-    told["usage"] = {"prompt_tokens": read, "total_tokens": read}
-    return Reply(orjson.dumps(told), told, usage)
+        counts = tree.get("usageMetadata")
+        if not isinstance(counts, dict):
+            return Reply(orjson.dumps(told), told, None)
+        usage = gemini_usage(verbatim(body, ("usageMetadata",), counts), counts)
+        read = usage.input_tokens or 0
+        told["usage"] = {"prompt_tokens": read, "total_tokens": read}
+        return Reply(orjson.dumps(told), told, usage)
 
 
 def _data(vectors: Sequence[list[float]], *, as_base64: bool) -> list[JsonObject]:

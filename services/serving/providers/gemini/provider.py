@@ -54,7 +54,7 @@ class GeminiProvider:
             tree = chat_reply(reply, self._entry.name, self._now())
             if usage is not None:
                 tree["usage"] = chat_counts(usage)
-        return Reply(orjson.dumps(tree), tree, usage)
+            return Reply(orjson.dumps(tree), tree, usage)
 
     def stream(self, ask: Ask) -> Stream:
         target = self._target(ask, "streamGenerateContent?alt=sse")

@@ -63,7 +63,8 @@ class ChunkReader:
             refuse_error(tree, data, self._provider, self._credentials)
         plain = in_plain_texts(tree) if self._dialect == "mistral" else None
         if plain is not None:
-            tree, raw = plain, data_event(orjson.dumps(plain))
+            with whole_shapes(self._provider):
+                tree, raw = plain, data_event(orjson.dumps(plain))
         usage = usage_in(data, tree, self._dialect) if tree.get("usage") else None
         hidden = usage is not None and tree.get("choices") == [] and not self._tells_usage
         said = chat_of_completion(tree, "delta") if self._legacy else tree

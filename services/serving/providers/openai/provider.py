@@ -120,9 +120,9 @@ class OpenAIProvider:
             raise malformed(self._entry.name, f"answered without {_MEMBERS[kind]!r}")
         usage = usage_in(body, tree, self._dialect)
         plain = in_plain_texts(tree) if self._dialect == "mistral" else None
-        if plain is not None:
-            return Reply(orjson.dumps(plain), plain, usage)
         with whole_shapes(self._entry.name):
+            if plain is not None:
+                return Reply(orjson.dumps(plain), plain, usage)
             return Reply(body, _account_shape(kind, tree), usage)
 
     async def embed(self, ask: Ask) -> Reply:
