@@ -162,6 +162,26 @@ def test_whole_texts_that_are_told_again_are_redacted_too() -> None:
     assert datas(passed)[-1]["response"]["output"][0]["content"] == [{"text": "Mail [EMAIL]"}]
 
 
+def test_a_text_that_is_only_told_whole_is_found_and_counted() -> None:
+    filter_ = StreamFilter(a_request(Kind.RESPONSE), EVERYTHING)
+    done = response_events(["Mail ann@example.org"])[1:]
+
+    passed = through(done, filter_)
+
+    assert b"example" not in b"".join(event.raw for event in passed)
+    assert [(v.category, v.explanation) for v in filter_.verdicts] == [("email", "1 in text")]
+
+
+@pytest.mark.parametrize("only", [slice(1, None), slice(2, None)])
+def test_a_text_that_is_only_told_whole_is_blocked(only: slice) -> None:
+    filter_ = StreamFilter(a_request(Kind.RESPONSE), rails(a_guardrail("pii", "block")))
+
+    passed = through(response_events(["Mail ann@example.org"])[only], filter_)
+
+    assert passed == []
+    assert filter_.blocked is not None
+
+
 def test_the_tokens_of_a_changed_text_are_taken_out() -> None:
     events = chat_events(["ann@example.org "])
     events[1].tree["choices"][0]["logprobs"] = {"content": [{"token": "ann@example.org"}]}  # type: ignore[index]

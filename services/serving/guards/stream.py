@@ -137,9 +137,11 @@ class StreamFilter:
         """An event that tells texts again which came before, or would have: read as a whole."""
         findings = Findings("output")
         changed = inspected(answered(parts[place].data or {}), self._deciding, findings)
+        if not _named(findings) <= _named(self._findings):
+            self._findings.join(findings)
         if blocking(findings.verdicts()):
             self._closed = True
-            self.blocked = self.blocked or Blocked(findings.verdicts())
+        self._stop()
         if not changed:
             return parts, event
         return repeated(event, parts, place, changed, self._kind)
@@ -166,6 +168,11 @@ class StreamFilter:
             yield rewritten(held.event, held.parts, held.spans, self._kind)
             for span in held.spans:
                 span.channel.forget(span.end)
+
+
+def _named(findings: Findings) -> set[tuple[str, str, str]]:
+    """What was found, without how often: a text that is told again is not found again."""
+    return {(one.guard, one.action, one.category) for one in findings.verdicts()}
 
 
 async def filtered(stream: Stream, through: StreamFilter) -> Stream:
