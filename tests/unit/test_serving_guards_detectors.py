@@ -50,6 +50,12 @@ def test_a_tenant_names_identifiers_of_its_own() -> None:
     assert guard.unfinished(", " * 10) == 12
 
 
+def test_what_everybody_may_know_is_let_through() -> None:
+    guard = PersonalData({"allowed": ["*@acme.example", "+44 20 7946 0958"]})
+
+    assert _categories(guard, "Help@ACME.example, +44 20 7946 0958, ann@example.org") == ["email"]
+
+
 def test_secrets_are_no_personal_data_and_the_other_way_round() -> None:
     text = "AKIAABCDEFGHIJKLMNOP of ann@example.org"
 

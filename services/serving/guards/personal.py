@@ -1,6 +1,7 @@
 """Personal data and secrets: the detectors of `shared/pii`, and a tenant's own identifiers beside them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
 
 import msgspec
 
@@ -17,6 +18,7 @@ PERSONAL = tuple(kind for kind in Kind if kind is not Kind.SECRET)
 class _Options(msgspec.Struct, forbid_unknown_fields=True):
     entities: tuple[str, ...] = ()
     identifiers: dict[str, str] = {}
+    allowed: tuple[str, ...] = ()
     longest: Longest = DEFAULT_LONGEST
 
 
@@ -24,13 +26,15 @@ class PersonalData:
     """`pii`: e-mail, card, IBAN, telephone, IP address, SSN, NHS and medical record numbers, each proved
     by arithmetic where it has any.
 
-    Options: `entities` (those to look for; all of them) and `identifiers` (a category and the pattern of
-    what a tenant alone knows: the form of its record numbers, its accounts).
+    Options: `entities` (those to look for; all of them), `identifiers` (a category and the pattern of
+    what a tenant alone knows: the form of its record numbers, its accounts) and `allowed` (what is
+    everybody's to know: a house's own addresses, `*` for any text).
     """
 
     def __init__(self, options: Options) -> None:
         read = read_options("pii", options, _Options)
         self._kinds = _kinds(read.entities)
+        self._allowed = [each.lower() for each in read.allowed]
         self._own = {
             category: Pattern(pattern, read.longest)
             for category, pattern in read.identifiers.items()
@@ -40,7 +44,11 @@ class PersonalData:
         self.unfinished = self._unfinished if self._own else tails.unfinished
 
     def marks(self, text: str) -> Sequence[Mark]:
-        return [*_marks(text, self._kinds), *_matched(self._own, text)]
+        found = [*_marks(text, self._kinds), *_matched(self._own, text)]
+        return [mark for mark in found if not self._is_allowed(text[mark.start : mark.end])]
+
+    def _is_allowed(self, piece: str) -> bool:
+        return any(fnmatchcase(piece.lower(), each) for each in self._allowed)
 
     def _unfinished(self, text: str) -> int:
         own = (pattern.unfinished(text) for pattern in self._own.values())
