@@ -211,7 +211,7 @@ async def test_half_a_character_waits_for_its_other_half(text: str, cut: list[in
     events = trees(sent(await streamed(Kind.MESSAGE, MESSAGE, events_of(*chunks))))
 
     deltas = [e["delta"]["text"] for e in events if e["type"] == "content_block_delta"]
-    assert "".join(deltas) == "".join(t for _, t in whole_passages({"content": text}, "m"))
+    assert "".join(deltas) == "".join(told.text for told in whole_passages({"content": text}, "m"))
 
 
 def _grown(events: list[Json]) -> list[str]:

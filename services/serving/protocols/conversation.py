@@ -21,8 +21,18 @@ class Conversation:
         if role == "user":
             parts, self._beside = [*self._beside, *parts], []
         self._pass_on_beside()
-        if parts:
+        if parts and role == "assistant" and self._thinking():
+            self._messages[-1]["content"] = content_of(parts)
+        elif parts:
             self._messages.append({"role": role, "content": content_of(parts)})
+
+    def think(self, thoughts: Sequence[JsonObject]) -> None:
+        """The assistant thought before what it says: as it must be given back to its model."""
+        if thoughts:
+            self._pass_on_beside()
+            self._messages.append(
+                {"role": "assistant", "content": None, "thinking_blocks": list(thoughts)}
+            )
 
     def call(self, call_id: str, name: str, arguments: str) -> None:
         """The assistant calls a tool, in its last message if nobody has spoken since."""
@@ -47,10 +57,18 @@ class Conversation:
         self._pass_on_beside()
         return self._messages
 
+    def _thinking(self) -> bool:
+        """Whether the last that was said is a thought, and nothing more."""
+        last = self._messages[-1] if self._messages else {}
+        return last.keys() == _A_THOUGHT and last["content"] is None
+
     def _pass_on_beside(self) -> None:
         if self._beside:
             parts, self._beside = self._beside, []
             self._messages.append({"role": "user", "content": content_of(parts)})
+
+
+_A_THOUGHT = {"role", "content", "thinking_blocks"}
 
 
 def content_of(parts: Sequence[JsonObject]) -> str | list[JsonObject]:

@@ -16,6 +16,7 @@ class PassageKind(StrEnum):
     """What a passage is made of."""
 
     REASONING = "reasoning"
+    SEALED = "sealed"  # a thought that only its model can read
     TEXT = "text"
     REFUSAL = "refusal"
     CALL = "call"
@@ -23,12 +24,13 @@ class PassageKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One passage: its place in the answer, and for a tool's call its id and the tool's name."""
+    """One passage: its place in the answer; for a tool's call its id and the tool's name; what is sealed in it."""
 
     place: int
     kind: PassageKind
     call_id: str = ""
     name: str = ""
+    sealed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,30 @@ class Grew:
 
 
 @dataclass(frozen=True, slots=True)
+class Signed:
+    """The open passage, a thought, is signed: so it may be given back to the model. It ends next."""
+
+    passage: Passage
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The open passage is whole."""
 
     passage: Passage
 
 
-Step = Began | Grew | Ended
+Step = Began | Grew | Signed | Ended
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A whole passage: its text, or its call's arguments, and the signature of a thought that has one."""
+
+    passage: Passage
+    text: str
+    signature: str = ""
 
 
 class Passages:
@@ -78,7 +97,13 @@ class Passages:
 
     def fold(self, delta: JsonObject) -> Iterator[Step]:
         """The steps that a delta amounts to."""
+        thoughts = _objects(delta.get("thinking_blocks"))
+        if any(thought.get("thinking") for thought in thoughts):  # a whole message says them twice
+            delta = {name: value for name, value in delta.items() if name not in _REASONING}
         for kind, members in _TEXTS:
+            if kind is PassageKind.TEXT:
+                for thought in thoughts:
+                    yield from self._think(thought)
             text = next((delta[member] for member in members if delta.get(member)), "")
             if text and isinstance(text, str):
                 yield from self._say(kind, text)
@@ -101,6 +126,19 @@ class Passages:
         if self._open is None or self._open.kind is not kind:
             yield from self._begin(Passage(self._begun, kind))
         yield from self._grow(text)
+
+    def _think(self, thought: JsonObject) -> Iterator[Step]:
+        """A thought that Anthropic's models want back: whole, its signature alone, or sealed."""
+        text, signature, sealed = (word_in(thought, k) for k in ("thinking", "signature", "data"))
+        if sealed:
+            yield from self._begin(Passage(self._begun, PassageKind.SEALED, sealed=sealed))
+            yield from self.close()
+            return
+        if text:
+            yield from self._say(PassageKind.REASONING, text)
+        if signature and self._open is not None and self._open.kind is PassageKind.REASONING:
+            yield Signed(self._open, signature)
+            yield from self.close()
 
     def _call(self, place: int, given: JsonObject) -> Iterator[Step]:
         index = given.get("index")
@@ -136,23 +174,26 @@ class Passages:
             yield Grew(self._open, whole)
 
 
-def whole_passages(message: JsonObject, upstream: str) -> list[tuple[Passage, str]]:
-    """The passages of a whole message, each with its text or its call's arguments.
+def whole_passages(message: JsonObject, upstream: str) -> list[Told]:
+    """The passages of a whole message.
 
-    >>> [(passage.kind.value, text) for passage, text in whole_passages({"content": "Hi."}, "demo")]
+    >>> [(told.passage.kind.value, told.text) for told in whole_passages({"content": "Hi."}, "demo")]
     [('text', 'Hi.')]
     """
     passages = Passages(upstream)
     texts: dict[Passage, list[str]] = {}
+    signatures: dict[Passage, str] = {}
     for step in (*passages.fold(message), *passages.close()):
         match step:
             case Began(passage):
                 texts[passage] = []
             case Grew(passage, piece):
                 texts[passage].append(piece)
+            case Signed(passage, signature):
+                signatures[passage] = signature
             case Ended():
                 pass
-    return [(passage, "".join(pieces)) for passage, pieces in texts.items()]
+    return [Told(one, "".join(texts[one]), signatures.get(one, "")) for one in texts]
 
 
 def first_choice(tree: JsonObject) -> JsonObject:
@@ -165,8 +206,7 @@ def first_choice(tree: JsonObject) -> JsonObject:
 
 def choices_of(tree: JsonObject) -> list[JsonObject]:
     """The choices of a chat's answer or chunk."""
-    choices = tree.get("choices")
-    return [c for c in choices if isinstance(c, dict)] if isinstance(choices, list) else []
+    return _objects(tree.get("choices"))
 
 
 def word_in(tree: JsonObject, member: str) -> str:
@@ -184,8 +224,13 @@ def _word(value: Any) -> str:
     return joined([value]) if isinstance(value, str) else ""
 
 
+def _objects(value: Any) -> list[JsonObject]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+_REASONING = ("reasoning_content", "reasoning")
 _TEXTS = (
-    (PassageKind.REASONING, ("reasoning_content", "reasoning")),
+    (PassageKind.REASONING, _REASONING),
     (PassageKind.TEXT, ("content",)),
     (PassageKind.REFUSAL, ("refusal",)),
 )

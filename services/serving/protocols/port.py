@@ -1,6 +1,6 @@
 """A translation between a client's protocol and chats, and the provider that it makes of one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -44,9 +44,11 @@ class Translation:
     answering: Callable[[JsonObject, Usage | None, JsonObject, str], JsonObject]
     retelling: Callable[[Request], Retelling]
 
-    def chat(self, request: Request) -> Request:
-        """The chat that asks the same. Raises `Invalid`."""
+    def chat(self, request: Request, *, thoughts: bool = False) -> Request:
+        """The chat that asks the same, with the signed `thoughts` of earlier turns or without. Raises `Invalid`."""
         tree = self.asking(request.body.tree)
+        if not thoughts:
+            tree["messages"] = list(_thoughtless(tree["messages"]))
         wants_usage = self.kind is Kind.COMPLETION and request.wants_usage
         body = Body({}, {}).changed(tree)
         return replace(request, kind=Kind.CHAT, body=body, wants_usage=wants_usage)
@@ -58,11 +60,18 @@ class Translation:
 
 
 class Translated:
-    """A provider that answers what its translation makes a chat of; satisfies `Provider`."""
+    """A provider that answers what its translation makes a chat of; satisfies `Provider`.
 
-    def __init__(self, provider: Provider, translation: Translation) -> None:
+    `thoughts`: its models sign what they think and want it back (`thinking_blocks`). To others it means
+    nothing, and many would refuse the field.
+    """
+
+    def __init__(
+        self, provider: Provider, translation: Translation, *, thoughts: bool = False
+    ) -> None:
         self._provider = provider
         self._translation = translation
+        self._thoughts = thoughts
 
     @property
     def kinds(self) -> frozenset[Kind]:
@@ -92,4 +101,12 @@ class Translated:
         return await self._provider.embed(ask)
 
     def _chat(self, ask: Ask) -> Ask:
-        return replace(ask, request=self._translation.chat(ask.request))
+        return replace(ask, request=self._translation.chat(ask.request, thoughts=self._thoughts))
+
+
+def _thoughtless(messages: list[JsonObject]) -> Iterator[JsonObject]:
+    """The messages without thoughts, and without those that were nothing else."""
+    for message in messages:
+        said = {name: value for name, value in message.items() if name != "thinking_blocks"}
+        if said == message or said["content"] is not None or "tool_calls" in said:
+            yield said

@@ -18,7 +18,8 @@ class Capabilities:
     """What a kind of provider answers natively, by its HTTP path there, and what a chat may ask of it.
 
     `tools`, `images` (in), `documents` (in), `audio` (in), `json_schema` (of the answer), `choices`
-    (`n` above one), `logprobs`, `seed`, `logit_bias`; `stream_usage`: its streams tell what was used.
+    (`n` above one), `logprobs`, `seed`, `logit_bias`; `stream_usage`: its streams tell what was used;
+    `thoughts`: its models sign what they think, and want it back (`thinking_blocks`).
     What a model makes of it is the model's own; what the protocol itself cannot carry is refused. It
     `passes` kinds that are no conversations, and may have `files` and batches.
     """
@@ -34,6 +35,7 @@ class Capabilities:
     seed: bool = False
     logit_bias: bool = False
     stream_usage: bool = True
+    thoughts: bool = False
     passes: frozenset[Kind] = frozenset()
     files: bool = False
 
@@ -115,7 +117,9 @@ CAPABILITIES: Mapping[str, Capabilities] = {
         seed=True,
         logit_bias=True,
     ),
-    "anthropic": Capabilities({Kind.CHAT: "/v1/messages", Kind.MESSAGE: "/v1/messages"}),
+    "anthropic": Capabilities(
+        {Kind.CHAT: "/v1/messages", Kind.MESSAGE: "/v1/messages"}, thoughts=True
+    ),
     "gemini": Capabilities(
         {
             Kind.CHAT: "/models/{model}:generateContent",
@@ -126,7 +130,7 @@ CAPABILITIES: Mapping[str, Capabilities] = {
         logprobs=True,
         seed=True,
     ),
-    "bedrock": Capabilities({Kind.CHAT: "/model/{model}/converse"}),
+    "bedrock": Capabilities({Kind.CHAT: "/model/{model}/converse"}, thoughts=True),
     "demo": Capabilities(
         {**_CHAT, **_EMBEDDING}, choices=True, logprobs=True, seed=True, logit_bias=True
     ),

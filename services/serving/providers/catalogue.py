@@ -10,6 +10,7 @@ from services.serving.providers.anthropic.provider import DEFAULT_URL as ANTHROP
 from services.serving.providers.anthropic.provider import AnthropicProvider
 from services.serving.providers.azure import azure_provider
 from services.serving.providers.bedrock.provider import BedrockProvider
+from services.serving.providers.capabilities import CAPABILITIES
 from services.serving.providers.demo.provider import DemoProvider
 from services.serving.providers.gemini.provider import DEFAULT_URL as GEMINI_URL
 from services.serving.providers.gemini.provider import GeminiProvider
@@ -71,7 +72,9 @@ class Catalogue:
         translation = TRANSLATIONS.get(kind)
         if kind in provider.kinds or translation is None:
             return provider
-        return Translated(provider, translation)
+        kind_of_provider = self._live.providers[route.provider].kind
+        thoughts = CAPABILITIES[kind_of_provider].thoughts
+        return Translated(provider, translation, thoughts=thoughts)
 
     def answers(self, route: Route, kind: Kind) -> bool:
         """Whether a route can be asked for a kind; one that is not there can, so that its absence is told."""

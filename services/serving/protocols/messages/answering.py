@@ -11,6 +11,7 @@ from services.serving.domain.failure import malformed
 from services.serving.protocols.passages import (
     Passage,
     PassageKind,
+    Told,
     first_choice,
     whole_passages,
     word_in,
@@ -36,9 +37,9 @@ def message_reply(
     if not isinstance(said, dict):
         raise malformed(upstream, "answered without a message")
     passages = whole_passages(said, upstream)
-    called = any(passage.kind is PassageKind.CALL for passage, _ in passages)
+    called = any(told.passage.kind is PassageKind.CALL for told in passages)
     cut = word_in(choice, "finish_reason") == "length"
-    blocks = [_block(passage, text, upstream, cut=cut) for passage, text in passages]
+    blocks = [_block(told, upstream, cut=cut) for told in passages]
     return {
         **message_head(tree),
         "content": blocks,
@@ -100,21 +101,25 @@ def opened_block(passage: Passage) -> JsonObject:
     match passage.kind:
         case PassageKind.REASONING:
             return {"type": "thinking", "thinking": "", "signature": ""}
+        case PassageKind.SEALED:
+            return {"type": "redacted_thinking", "data": passage.sealed}
         case PassageKind.CALL:
             return {"type": "tool_use", "id": passage.call_id, "name": passage.name, "input": {}}
         case _:
             return {"type": "text", "text": "", "citations": None}
 
 
-def _block(passage: Passage, text: str, upstream: str, *, cut: bool) -> JsonObject:
-    block = opened_block(passage)
-    match passage.kind:
+def _block(told: Told, upstream: str, *, cut: bool) -> JsonObject:
+    block = opened_block(told.passage)
+    match told.passage.kind:
         case PassageKind.REASONING:
-            return block | {"thinking": text}
+            return block | {"thinking": told.text, "signature": told.signature}
+        case PassageKind.SEALED:
+            return block
         case PassageKind.CALL:
-            return block | {"input": _input(text, upstream, cut=cut)}
+            return block | {"input": _input(told.text, upstream, cut=cut)}
         case _:
-            return block | {"text": text}
+            return block | {"text": told.text}
 
 
 def _input(arguments: str, upstream: str, *, cut: bool) -> orjson.Fragment:

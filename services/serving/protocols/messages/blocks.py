@@ -14,8 +14,7 @@ from services.serving.protocols.conversation import (
 )
 from services.serving.protocols.faults import refuse_others, unsupported, wrong
 
-# Thoughts are the model's that thought them: their signatures mean nothing to another.
-_PASSED_OVER = frozenset(("thinking", "redacted_thinking"))
+_THOUGHTS = frozenset(("thinking", "redacted_thinking"))
 _CARRIED = frozenset(("text", "image", "document", "tool_use", "tool_result"))
 _ABOUT = ("title", "context")
 # What a block may hold: of it a mark for the cache, sources that an answer cited, and by whom a tool was
@@ -31,7 +30,8 @@ _OF_A_BLOCK = frozenset(
 def chat_messages(system: Any, messages: Sequence[Any]) -> list[JsonObject]:
     """The chat that says what a system prompt and messages say. Raises `Invalid`.
 
-    Left out is what changes no answer: thoughts of earlier turns, and marks of what may be cached.
+    Left out are marks of what may be cached, which change no answer, and thoughts that nobody signed:
+    no model takes them back.
     """
     conversation = Conversation()
     conversation.say("system", _parts(system, "system"))
@@ -72,7 +72,8 @@ def _answer(conversation: Conversation, block: JsonObject, where: str) -> None:
 
 def _assistant(conversation: Conversation, blocks: Sequence[JsonObject], where: str) -> None:
     calls = [block for block in blocks if block["type"] == "tool_use"]
-    said = [block for block in blocks if block["type"] not in _PASSED_OVER | {"tool_use"}]
+    said = [block for block in blocks if block["type"] not in _THOUGHTS | {"tool_use"}]
+    conversation.think([block for block in blocks if _is_given_back(block)])
     parts = [part for block in said for part in _part(block, f"{where}.content")]
     conversation.say("assistant", parts)
     for call in calls:
@@ -81,6 +82,16 @@ def _assistant(conversation: Conversation, blocks: Sequence[JsonObject], where: 
             raise wrong(f"{where}.content.input", "an object")
         name, call_id = (_text(call, member, where) for member in ("name", "id"))
         conversation.call(call_id, name, orjson.dumps(given).decode())
+
+
+def _is_given_back(block: JsonObject) -> bool:
+    match block:
+        case {"type": "thinking", "thinking": str(), "signature": str(signature)}:
+            return bool(signature)
+        case {"type": "redacted_thinking", "data": str()}:
+            return True
+        case _:
+            return False
 
 
 def _parts(content: Any, where: str) -> list[JsonObject]:

@@ -23,6 +23,7 @@ from services.serving.protocols.passages import (
     Passage,
     PassageKind,
     Passages,
+    Signed,
     Step,
     first_choice,
 )
@@ -94,6 +95,9 @@ def _block_event(step: Step) -> JsonObject:
             }
         case Grew(passage, piece):
             delta = _delta(passage, piece)
+            return {"type": "content_block_delta", "index": passage.place, "delta": delta}
+        case Signed(passage, signature):
+            delta = {"type": "signature_delta", "signature": signature}
             return {"type": "content_block_delta", "index": passage.place, "delta": delta}
         case Ended(passage):
             return {"type": "content_block_stop", "index": passage.place}

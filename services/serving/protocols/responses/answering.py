@@ -36,7 +36,11 @@ _ECHOED: Mapping[str, object] = {
     "truncation": "disabled",
     "user": None,
 }
-_PREFIXES: Mapping[PassageKind, str] = {PassageKind.REASONING: "rs", PassageKind.CALL: "fc"}
+_PREFIXES: Mapping[PassageKind, str] = {
+    PassageKind.REASONING: "rs",
+    PassageKind.SEALED: "rs",
+    PassageKind.CALL: "fc",
+}
 
 
 def response_reply(
@@ -52,8 +56,13 @@ def response_reply(
     passages = whole_passages(said, upstream)
     last = len(passages) - 1
     items = [
-        whole_item(passage, text, head["id"], "completed" if place < last else status_after(reason))
-        for place, (passage, text) in enumerate(passages)
+        whole_item(
+            told.passage,
+            told.text,
+            head["id"],
+            "completed" if place < last else status_after(reason),
+        )
+        for place, told in enumerate(passages)
     ]
     return ended(head, items, reason, usage)
 
@@ -146,6 +155,8 @@ def _item(passage: Passage, response_id: str, status: str, text: str | None) -> 
     match passage.kind:
         case PassageKind.REASONING:
             return {**head, "type": "reasoning", "summary": parts}
+        case PassageKind.SEALED:
+            return {**head, "type": "reasoning", "summary": [], "encrypted_content": passage.sealed}
         case PassageKind.CALL:
             return {
                 **head,

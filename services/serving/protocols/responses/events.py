@@ -16,6 +16,7 @@ from services.serving.protocols.passages import (
     Passage,
     PassageKind,
     Passages,
+    Signed,
     Step,
     first_choice,
     word_in,
@@ -94,12 +95,15 @@ class ResponseRetelling:
                 self._keep(piece)
                 kind = f"{_TEXTS[passage.kind]}.delta"
                 yield {"type": kind, **self._at, **_delta(passage, piece)}
+            case Signed():
+                pass  # what is given back of reasoning is passed over
             case Ended(passage):
                 text, self._pieces = "".join(self._pieces), []
                 item = whole_item(passage, text, self._head["id"], status)
                 self._items.append(item)
-                kind = f"{_TEXTS[passage.kind]}.done"
-                yield {"type": kind, **self._at, **_done(passage, text)}
+                if passage.kind is not PassageKind.SEALED:
+                    kind = f"{_TEXTS[passage.kind]}.done"
+                    yield {"type": kind, **self._at, **_done(passage, text)}
                 yield from _part_event(passage, "done", self._at, text)
                 yield {"type": "response.output_item.done", "output_index": place, "item": item}
 
@@ -123,8 +127,8 @@ def _at(passage: Passage, item: JsonObject) -> JsonObject:
 
 
 def _part_event(passage: Passage, what: str, at: JsonObject, text: str) -> Iterator[JsonObject]:
-    """The event of the one part that an item's text is; a call has none."""
-    if passage.kind is PassageKind.CALL:
+    """The event of the one part that an item's text is; a call has none, nor has what is sealed."""
+    if passage.kind in (PassageKind.CALL, PassageKind.SEALED):
         return
     reasoning = passage.kind is PassageKind.REASONING
     kind = "reasoning_summary_part" if reasoning else "content_part"
@@ -145,7 +149,7 @@ def _done(passage: Passage, text: str) -> JsonObject:
             return {"refusal": text}
         case PassageKind.TEXT:
             return {"text": text, "logprobs": []}
-        case PassageKind.REASONING:
+        case PassageKind.REASONING | PassageKind.SEALED:
             return {"text": text}
 
 
