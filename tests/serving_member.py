@@ -1,6 +1,7 @@
-"""An edge worker of serving as a process of its own: `python -m tests.serving_member FOLDER NAME UPSTREAM KEY LIMITS`.
+"""An edge worker of serving as a process of its own: `python -m tests.serving_member FOLDER NAME UPSTREAM KEY LIMITS STATE`.
 
-Workers of one folder share its state; each has an outbox of its own, by its name. LIMITS are those of the key, as JSON.
+Workers of one folder share what is in it, or the server at the URL STATE, unless that is empty; each has an outbox of its
+own, by its name. LIMITS are those of the key, as JSON.
 It says "ready", and then its URL.
 """
 
@@ -26,7 +27,7 @@ from tests.upstream import served
 STOP_SECONDS = 10.0
 
 
-async def main(folder: str, name: str, upstream: str, key: str, limits: str) -> None:
+async def main(folder: str, name: str, upstream: str, key: str, limits: str, state: str) -> None:
     log_to(Path(folder) / f"{name}.log")  # what it says on standard output is for the test
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
@@ -41,7 +42,7 @@ async def main(folder: str, name: str, upstream: str, key: str, limits: str) -> 
             clickhouse=ClickHouseAddress("", "", ""),
             group=_nothing,
         )
-        app = build(Settings(), host)
+        app = build(Settings(state_url=state, state_timeout_seconds=5), host)
         running = Running([app])
         await running.start()
         async with served(http_app(app.routes, lambda: True)) as urls:

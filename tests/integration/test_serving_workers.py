@@ -1,4 +1,4 @@
-"""Two edge workers of one machine, each a process: they share limits and idempotency, also when one is killed."""
+"""Two edge workers, each a process, on one machine or before a Valkey server: they share limits and retries, and outlive each other."""
 
 import asyncio
 import json
@@ -17,6 +17,7 @@ from shared.tokens import new_token
 from shared.topics import INTERACTION_COMPLETED
 from tests.chaos.processes import Child, a_child
 from tests.upstream import Upstream, served
+from tests.valkey import a_valkey
 
 CHAT = "/v1/chat/completions"
 ASKED = {"model": "gpt", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 4}
@@ -38,14 +39,15 @@ class Worker:
 class Edge:
     """The workers of one folder, before one upstream."""
 
-    def __init__(self, folder: Path, upstream: Upstream, url: str) -> None:
+    def __init__(self, folder: Path, upstream: Upstream, url: str, state: str) -> None:
         self.folder = folder
         self.upstream = upstream
         self._url = url
+        self._state = state
 
     @asynccontextmanager
     async def worker(self, name: str, **limits: int) -> AsyncIterator[Worker]:
-        words = (self.folder, name, self._url, KEY, json.dumps(limits))
+        words = (self.folder, name, self._url, KEY, json.dumps(limits), self._state)
         headers = {"authorization": f"Bearer {KEY}"}
         async with a_child(self.folder / f"{name}.log", "tests.serving_member", *words) as child:
             url = await child.line()
@@ -61,12 +63,16 @@ class Edge:
         return sorted(found)
 
 
-@pytest.fixture
-async def edge(tmp_path: Path) -> AsyncIterator[Edge]:
+@pytest.fixture(params=["machine", "valkey"])
+async def edge(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Edge]:
     (tmp_path / "log").mkdir()
     upstream = Upstream()
-    async with served(upstream.app()) as urls:
-        yield Edge(tmp_path, upstream, urls[0])
+    async with AsyncExitStack() as stack:
+        [url] = await stack.enter_async_context(served(upstream.app()))
+        state = ""
+        if request.param == "valkey":
+            state = (await stack.enter_async_context(a_valkey(tmp_path))).url
+        yield Edge(tmp_path, upstream, url, state)
 
 
 async def test_a_limit_is_one_over_all_workers(edge: Edge) -> None:
