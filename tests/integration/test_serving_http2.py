@@ -246,6 +246,16 @@ async def test_what_is_no_http2_is_unreadable() -> None:
             await whole(await ask())
 
 
+async def test_a_status_that_is_none_is_unreadable() -> None:
+    def joke(speaker: Speaker, stream: int) -> None:
+        speaker.h2.config.validate_outbound_headers = False
+        speaker.h2.send_headers(stream, [(":status", "2e2")], end_stream=True)
+
+    async with asked(joke) as (_, ask):
+        with pytest.raises(Unreadable):
+            await whole(await ask())
+
+
 @pytest.mark.parametrize(
     "impatient", [replace(LIMITS, idle_seconds=0.05), replace(LIMITS, total_seconds=0.05)]
 )

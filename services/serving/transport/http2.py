@@ -1,6 +1,7 @@
 """An HTTP/2 connection (RFC 9113): many exchanges at once, each with a window of its own. The frames are h2's."""
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from typing import cast
 
@@ -37,6 +38,8 @@ MAX_STREAMS = 100
 # Of the whole connection: more than all of its streams may hold, so that none waits for another's reader.
 CONNECTION_WINDOW_BYTES = (MAX_STREAMS + 1) * HIGH_WATER_BYTES
 MAX_HEADER_BYTES = 64 * 1024
+
+_STATUS = re.compile(r"[2-9][0-9]{2}")
 
 _OURS = {
     SettingCodes.ENABLE_PUSH: 0,
@@ -102,7 +105,11 @@ class Http2Exchange:
             key, text = bytes(name).decode("latin-1"), bytes(value).decode("latin-1")
             before = self._headers.get(key)
             self._headers[key] = text if before is None else f"{before}, {text}"
-        self.status = int(self._headers.pop(":status"))
+        status = self._headers.pop(":status")
+        if not _STATUS.fullmatch(status):
+            self.fail(Unreadable(f"the status {status[:16]!r}"))
+            return
+        self.status = int(status)
         self.headed = True
         self._stir()
 
