@@ -52,7 +52,10 @@ def guard(leeway: Gateway, *guardrails: Mapping[str, Any]) -> None:
 
 def asked(path: str, text: str, **more: Any) -> dict[str, Any]:
     said = [{"role": "user", "content": text}]
-    fields = {RESPONSES: {"input": text}, MESSAGES: {"messages": said, "max_tokens": 64}}
+    fields: dict[str, dict[str, Any]] = {
+        RESPONSES: {"input": text},
+        MESSAGES: {"messages": said, "max_tokens": 64},
+    }
     model = "claude" if path == RESPONSES else "gpt"
     return {"model": model, **fields.get(path, {"messages": said}), **more}
 
