@@ -1,7 +1,7 @@
 """Serving, composed in the order that a call flows."""
 
 from services.serving.api import Door, DoorLimits, routes
-from services.serving.cache.opening import answer_cache
+from services.serving.cache.opening import answer_cache, worker_memory
 from services.serving.calls import CallLimits, Calls
 from services.serving.entrance import gate_of
 from services.serving.guards.catalogue import Catalogue
@@ -31,6 +31,7 @@ def build(settings: Settings, host: Host) -> App:
     state = state_at(state_url, folder, clock, settings.state_timeout_seconds)
     limiter = Limiter(state, clock)
     prompts = None if settings.prompts is None else FilePrompts(settings.prompts, clock)
+    memory = worker_memory(settings, host, state)
     embedder = OnFirstUse(WordLlamaEmbedder())
     guards = Switchyard(live, Catalogue(embedder))
     reach = reach_of(settings, host)
@@ -42,7 +43,7 @@ def build(settings: Settings, host: Host) -> App:
         journal,
         planner,
         reach.asker(reach.catalogue.answering),
-        answer_cache(settings, host, embedder, state),
+        answer_cache(settings, host, embedder, state, memory),
         guards,
         reach.pricer,
         clock,
@@ -69,5 +70,5 @@ def build(settings: Settings, host: Host) -> App:
         "serving",
         routes=[*routes(door), *passing_routes(passing)],
         resources=[reach.http, state, limiter, *([prompts] if prompts else []), in_flight],
-        tasks=[reach.warming.run, limiter.run, *([prompts.run] if prompts else [])],
+        tasks=[reach.warming.run, limiter.run, memory.run, *([prompts.run] if prompts else [])],
     )

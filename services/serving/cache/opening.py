@@ -1,6 +1,7 @@
 """The cache of a worker: in its memory, and where there is a server of all workers also there."""
 
 from services.serving.cache.answers import AnswerCache
+from services.serving.cache.everywhere import ForgettingEverywhere
 from services.serving.cache.local import LocalCache
 from services.serving.cache.meaning import Meaning
 from services.serving.cache.valkey import ValkeyCache
@@ -11,14 +12,24 @@ from shared.embedding import Embedder
 from shared.lifecycle import Host
 
 
+def worker_memory(settings: Settings, host: Host, state: OpenState) -> ForgettingEverywhere:
+    """What one worker keeps in memory; its `run` is a task of the process."""
+    memory = LocalCache(
+        host.clock, capacity_bytes=settings.cache_bytes, questions=settings.cache_questions
+    )
+    return ForgettingEverywhere(memory, state, host.clock)
+
+
 def answer_cache(
-    settings: Settings, host: Host, embedder: Embedder, state: OpenState
+    settings: Settings,
+    host: Host,
+    embedder: Embedder,
+    state: OpenState,
+    memory: ForgettingEverywhere,
 ) -> AnswerCache:
     """The cache as calls use it."""
-    questions = settings.cache_questions
-    memory = LocalCache(host.clock, capacity_bytes=settings.cache_bytes, questions=questions)
     shared = (
-        ValkeyCache(state.server, host.clock, questions=questions)
+        ValkeyCache(state.server, host.clock, questions=settings.cache_questions)
         if isinstance(state, ValkeyState)
         else memory
     )
