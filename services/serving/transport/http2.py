@@ -120,7 +120,10 @@ class Http2Exchange:
         self._stir()
 
     def end(self) -> None:
-        self.ended = True
+        if self.headed:
+            self.ended = True
+        else:
+            self.fail(Unreadable("an end without a beginning"))
         self._stir()
 
     def fail(self, fault: TransportFault) -> None:
