@@ -130,6 +130,28 @@ def functions_of(chat: JsonObject) -> Iterator[JsonObject]:
                 raise unsupported(f"'tools[{place}]' must be a function with a name.", "tools")
 
 
+def word_in(chat: JsonObject, name: str) -> str | None:
+    """A field that is one of a few words; None when it is absent. Raises `Invalid`."""
+    value = chat.get(name)
+    if not isinstance(value, str | None):
+        raise Invalid(f"'{name}' must be a string.", param=name)
+    return value
+
+
+def object_in(chat: JsonObject, name: str) -> JsonObject:
+    """A field that is an object; empty when it is absent. Raises `Invalid`."""
+    value = chat.get(name)
+    if not isinstance(value, dict | None):
+        raise Invalid(f"'{name}' must be an object.", param=name)
+    return value or {}
+
+
+def thoughts_of(message: JsonObject) -> list[Any]:
+    """The thoughts that a message carries back (`thinking_blocks`)."""
+    blocks = message.get("thinking_blocks")
+    return blocks if isinstance(blocks, list) else []
+
+
 def most_tokens(chat: JsonObject) -> Any:
     """How many tokens the answer may have; None where the client set no bound."""
     return chat.get("max_completion_tokens") or chat.get("max_tokens")

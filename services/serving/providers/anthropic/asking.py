@@ -8,20 +8,24 @@ from services.serving.providers.chat import (
     functions_of,
     media_of,
     most_tokens,
+    object_in,
     parts_of,
     refuse_uncarried,
     stop_sequences,
+    thoughts_of,
     tool_calls_of,
     unsupported,
+    word_in,
 )
 
 DEFAULT_MAX_TOKENS = 4096
 
 # Fields of the Messages API that a client may add to a chat request, passed on as they are.
-_NATIVE = ("thinking", "top_k", "top_p", "output_config", "cache_control")
+_NATIVE = ("thinking", "top_k", "top_p", "cache_control")
 _CARRIED = frozenset(
     (
         *_NATIVE,
+        "output_config",
         *("max_tokens", "max_completion_tokens", "temperature", "stop", "tools", "tool_choice"),
         *("parallel_tool_calls", "response_format", "reasoning_effort", "service_tier"),
     )
@@ -54,10 +58,12 @@ def messages_request(chat: JsonObject, model: str, default_max_tokens: int) -> J
         request["system"] = system
     if chat.get("stream"):
         request["stream"] = True
+    if object_in(chat, "output_config"):
+        request["output_config"] = chat["output_config"]
     _put_sampling(request, chat)
     _put_tools(request, chat)
     _put_format(request, chat.get("response_format"))
-    _put_effort(request, chat.get("reasoning_effort"))
+    _put_effort(request, word_in(chat, "reasoning_effort"))
     return request
 
 
@@ -91,7 +97,7 @@ def _turn(message: JsonObject, where: str) -> list[JsonObject]:
 
 
 def _thoughts(message: JsonObject) -> Iterator[JsonObject]:
-    for block in message.get("thinking_blocks") or ():
+    for block in thoughts_of(message):
         match block:
             case {"type": "thinking", "thinking": str(text), "signature": str(signature)}:
                 yield {"type": "thinking", "thinking": text, "signature": signature}
@@ -140,7 +146,7 @@ def _put_sampling(request: JsonObject, chat: JsonObject) -> None:
         request["stop_sequences"] = stop_sequences(chat)
     if isinstance(chat.get("user"), str):
         request["metadata"] = {"user_id": chat["user"]}
-    tier = chat.get("service_tier")
+    tier = word_in(chat, "service_tier")
     if tier is not None:
         if tier not in _TIERS:
             raise unsupported(f"'service_tier' must be one of {', '.join(_TIERS)}.", "service_tier")
@@ -191,7 +197,7 @@ def _put_format(request: JsonObject, wanted: Any) -> None:
             )
 
 
-def _put_effort(request: JsonObject, effort: Any) -> None:
+def _put_effort(request: JsonObject, effort: str | None) -> None:
     """An effort is one of thinking as well: the model thinks as much as it is worth, or not at all."""
     if effort is None:
         return

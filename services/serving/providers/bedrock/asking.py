@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import orjson
 
@@ -11,11 +10,14 @@ from services.serving.providers.chat import (
     functions_of,
     media_of,
     most_tokens,
+    object_in,
     parts_of,
     refuse_uncarried,
     stop_sequences,
+    thoughts_of,
     tool_calls_of,
     unsupported,
+    word_in,
 )
 
 _IMAGES: Mapping[str, str] = {
@@ -113,7 +115,7 @@ def _turn(message: JsonObject, where: str) -> list[JsonObject]:
 
 def _thoughts(message: JsonObject) -> Iterator[JsonObject]:
     """The thoughts that came with signatures, which the model wants back before what it called."""
-    for block in message.get("thinking_blocks") or ():
+    for block in thoughts_of(message):
         match block:
             case {"type": "thinking", "thinking": str(text), "signature": str(signature)}:
                 yield {
@@ -218,7 +220,7 @@ def _put_output(request: JsonObject, chat: JsonObject) -> None:
             pass
         case _:
             raise unsupported("'response_format' must be text or json_schema.", "response_format")
-    effort: Any = chat.get("reasoning_effort")
+    effort = word_in(chat, "reasoning_effort")
     if effort is not None:
         if effort not in _EFFORTS:
             raise unsupported(f"'reasoning_effort' must be one of {', '.join(_EFFORTS)}.")
@@ -229,7 +231,7 @@ def _put_output(request: JsonObject, chat: JsonObject) -> None:
 
 def _put_claudes_own(request: JsonObject, chat: JsonObject, model: str) -> None:
     """What Claude takes beside Converse's own fields, as an effort that it shall think with."""
-    fields = dict(request.get("additionalModelRequestFields") or {})
+    fields = dict(object_in(request, "additionalModelRequestFields"))
     top_k = chat.get("top_k")
     if "anthropic" in model.split("."):
         if chat.get("reasoning_effort") is not None:

@@ -16,6 +16,7 @@ from services.serving.providers.chat import (
     stop_sequences,
     tool_calls_of,
     unsupported,
+    word_in,
 )
 from shared.errors import Invalid
 
@@ -70,8 +71,11 @@ def content_request(chat: JsonObject, model: str) -> JsonObject:
     generation = _generation(chat, model)
     if generation:
         request["generationConfig"] = generation
-    if chat.get("service_tier") in _TIERS:
-        request["serviceTier"] = _TIERS[chat["service_tier"]]
+    tier = word_in(chat, "service_tier")
+    if tier in _TIERS:
+        request["serviceTier"] = _TIERS[tier]
+    elif tier not in (None, "auto", "default"):
+        raise unsupported(f"'service_tier' must be one of {', '.join(_TIERS)}.", "service_tier")
     return request | {name: chat[name] for name in _NATIVE if name in chat}
 
 
@@ -216,7 +220,7 @@ def _thinking(chat: JsonObject, model: str) -> JsonObject:
     """How much to think; thoughts are told where the client spoke of them."""
     if isinstance(chat.get("thinkingConfig"), dict):
         return {"thinkingConfig": chat["thinkingConfig"]}
-    effort = chat.get("reasoning_effort")
+    effort = word_in(chat, "reasoning_effort")
     if effort is None:
         return {}
     if not model.startswith(_COUNTED):
