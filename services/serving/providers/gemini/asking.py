@@ -72,7 +72,7 @@ def content_request(chat: JsonObject, model: str) -> JsonObject:
     if generation:
         request["generationConfig"] = generation
     tier = word_in(chat, "service_tier")
-    if tier in _TIERS:
+    if tier is not None and tier in _TIERS:
         request["serviceTier"] = _TIERS[tier]
     elif tier not in (None, "auto", "default"):
         raise unsupported(f"'service_tier' must be one of {', '.join(_TIERS)}.", "service_tier")
