@@ -11,6 +11,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from shared.errors import Invalid
 from shared.http import error_response
+from shared.identified import HEADER
+from shared.ids import new_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +169,9 @@ class ArrivalProtocol(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         body = bytes(error_response(Invalid(sentence, code=code, status=status)).body)
+        named = b"%b: %b\r\n" % (HEADER, new_id().encode())
         head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-        self.transport.write(STATUS_LINE[status] + head % len(body) + body)
+        self.transport.write(STATUS_LINE[status] + named + head % len(body) + body)
         self.transport.close()
 
 

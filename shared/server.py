@@ -17,6 +17,7 @@ from shared.bodies import Bodies, Housed
 from shared.clock import SystemClock
 from shared.errors import Invalid, LeewayError, Unavailable
 from shared.http import error_response, on_client_left, on_leeway_error
+from shared.identified import HEADER, Identified, request_id
 from shared.measured import Measured
 from shared.telemetry.tracing import Tracing
 from shared.telemetry.web import Traced
@@ -33,7 +34,7 @@ def http_app(
     tracing: Tracing | None = None,
     bodies: Bodies | None = None,
 ) -> Starlette:
-    """The routes, with health and readiness, every request counted (and traced), every error in one format.
+    """The routes, with health and readiness, every request named and counted (and traced), every error in one format.
 
     All their bodies share one budget.
     """
@@ -53,6 +54,7 @@ def http_app(
         routes=[*own, *routes],
         middleware=[
             *traced,
+            Middleware(Identified),
             Middleware(Measured, clock=SystemClock()),
             Middleware(Housed, bodies=bodies or Bodies()),
         ],
@@ -114,8 +116,10 @@ async def _on_no_memory(_: Request, __: Exception) -> Response:
     )
 
 
-async def _on_crash(_: Request, __: Exception) -> Response:
-    return error_response(LeewayError("Something went wrong here; it was logged."))
+async def _on_crash(request: Request, _: Exception) -> Response:
+    # Answered outside of every middleware.
+    name = {HEADER.decode(): request_id(request.scope)}
+    return error_response(LeewayError("Something went wrong here; it was logged."), name)
 
 
 _REFUSALS = {

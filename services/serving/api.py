@@ -1,11 +1,11 @@
 """The HTTP routes of calls: who calls, what they ask, and how they are answered. Bare ASGI on the hot path."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
@@ -13,12 +13,13 @@ from services.serving.calls import Calls
 from services.serving.client import Client, ClientLeft
 from services.serving.domain.body import Body, parse_body
 from services.serving.domain.context import context_of, timeout_of
-from services.serving.domain.gate import Entry, no_such_model, refuse_unknown_model
+from services.serving.domain.gate import Entry, refuse_unknown_model
 from services.serving.domain.request import Kind, Request, chat_request, embedding_request
 from services.serving.idempotency.claims import Idempotency
 from services.serving.idempotency.recording import RecordingClient, replay
 from services.serving.idempotency.sealing import Keyed
 from services.serving.inflight import InFlight
+from services.serving.operations.models import ModelList
 from services.serving.prompts.reference import reference_of
 from services.serving.protocols.completions.reading import completion_request
 from services.serving.protocols.dialect import dialect_of
@@ -28,7 +29,7 @@ from services.serving.protocols.responses.reading import response_request
 from services.serving.replies import answer_headers, plain_headers, refusal
 from shared.clock import Clock
 from shared.errors import Invalid, LeewayError
-from shared.http import JSONResponse, caller_of, read_body, require_json, token_of
+from shared.http import caller_of, read_body, require_json, token_of
 from shared.ids import new_id
 from shared.live import Caller, LiveView
 
@@ -155,31 +156,9 @@ class CountRoute(CallRoute):
         await client.answer(refused.status, refused.headers, refused.body)
 
 
-class ModelList:
-    """The public models that are live."""
-
-    def __init__(self, live: LiveView, clock: Clock) -> None:
-        self._live = live
-        self._clock = clock
-
-    async def all(self, http: HttpRequest) -> Response:
-        """GET /v1/models."""
-        caller_of(http, self._live, self._clock, SCOPE)
-        models = [_model(name) for name in sorted(self._live.models)]
-        return JSONResponse({"object": "list", "data": models})
-
-    async def one(self, http: HttpRequest) -> Response:
-        """GET /v1/models/{id}."""
-        caller_of(http, self._live, self._clock, SCOPE)
-        name = http.path_params["id"]
-        if name not in self._live.models:
-            raise no_such_model(name)
-        return JSONResponse(_model(name))
-
-
 def routes(door: Door) -> Sequence[BaseRoute]:
     """Every route of calls."""
-    models = ModelList(door.live, door.clock)
+    models = ModelList(door.live, door.clock, SCOPE)
     calls = [
         Route(path, CallRoute(door, kind, reader), methods=["POST"])
         for path, (kind, reader) in CALLS.items()
@@ -217,16 +196,14 @@ def refuse_encoded(http: HttpRequest) -> None:
         )
 
 
-def _model(name: str) -> dict[str, object]:
-    return {"id": name, "object": "model", "created": 0, "owned_by": "leeway"}
-
-
 def _told(scope: Scope) -> dict[str, str]:
     """The headers that say what a call belongs to. Raises `Invalid` for one that is no UTF-8."""
     own = {
         name.decode("latin-1"): value
         for name, value in scope["headers"]
-        if name.startswith(b"x-leeway-") or name == b"traceparent"
+        if name.startswith(b"x-leeway-")
+        or name == b"traceparent"
+        or (name == b"x-client-request-id" and _SIMPLE.fullmatch(value))
     }
     try:
         return {name: value.decode() for name, value in own.items()}
@@ -248,4 +225,6 @@ def _span_id(interaction_id: str) -> str:
     return interaction_id.replace("-", "")[16:]
 
 
+# A client's own id of its request is kept as a tag, if it can be nothing but an id.
+_SIMPLE = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _OF_PROTOCOLS = frozenset((b"anthropic-version", b"anthropic-beta", b"openai-beta"))

@@ -10,6 +10,8 @@ from services.serving.idempotency.claims import Idempotency
 from services.serving.idempotency.rules import idempotency_limits
 from services.serving.inflight import InFlight
 from services.serving.limits.limiter import Limiter
+from services.serving.operations.admin import operations_routes
+from services.serving.operations.health import Vitals
 from services.serving.passing.api import PassingDoor, passing_routes
 from services.serving.passing.calls import PassedCalls
 from services.serving.passing.finding import Passages
@@ -33,6 +35,7 @@ def build(settings: Settings, host: Host) -> App:
     prompts = None if settings.prompts is None else FilePrompts(settings.prompts, clock)
     memory = worker_memory(settings, host, state)
     embedder = OnFirstUse(WordLlamaEmbedder())
+    cache = answer_cache(settings, host, embedder, state, memory)
     guards = Switchyard(live, Catalogue(embedder))
     reach = reach_of(settings, host)
     gate = gate_of(live, prompts or NoPrompts(), reach.ceiling, limiter, guards)
@@ -43,7 +46,7 @@ def build(settings: Settings, host: Host) -> App:
         journal,
         planner,
         reach.asker(reach.catalogue.answering),
-        answer_cache(settings, host, embedder, state, memory),
+        cache,
         guards,
         reach.pricer,
         clock,
@@ -65,10 +68,11 @@ def build(settings: Settings, host: Host) -> App:
         clock,
         quiet_seconds=settings.quiet_seconds,
     )
+    vitals = Vitals(live, clock, reach.upstreams, state, in_flight, host.data)
     passing = PassingDoor(door, passed, settings.max_form_bytes)
     return App(
         "serving",
-        routes=[*routes(door), *passing_routes(passing)],
+        routes=[*routes(door), *passing_routes(passing), *operations_routes(vitals, cache)],
         resources=[reach.http, state, limiter, *([prompts] if prompts else []), in_flight],
         tasks=[reach.warming.run, limiter.run, memory.run, *([prompts.run] if prompts else [])],
     )

@@ -28,6 +28,11 @@ class InFlight:
     ) -> None:
         await self._idle.wait()
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self._count
+
     @contextmanager
     def one(self) -> Iterator[None]:
         """A block in which a call is served."""

@@ -37,6 +37,9 @@ class _Reading:
         written = self.headers.get("x-leeway-tags", "")
         own = [name for name in self.metadata if not _is_ours(name)]
         tags = {name: self.metadata[name] for name in own}
+        client_id = self.headers.get("x-client-request-id", "")
+        if client_id:
+            tags["client_request_id"] = client_id
         for pair in filter(None, (part.strip() for part in written.split(","))):
             name, equals, value = pair.partition("=")
             if not equals:
