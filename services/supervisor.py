@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +17,17 @@ from services.settings import Installation
 from shared.clock import Clock
 from shared.errors import Conflict
 from shared.private_file import write_private
+from shared.reloading import RELOAD
 
 Say = Callable[[str], None]
 
+Reload = Callable[[], Awaitable[bool]]
+"""Reads the configuration again; whether processes must be renewed for all of it to be in force."""
+
 # Not SIGHUP: that is what a terminal sends when it closes, and then everything is to end.
 RENEW = signal.SIGUSR1
+# In front of no terminal it is what everybody sends a server that shall read its configuration again.
+HANG_UP = signal.SIGHUP
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +162,8 @@ def children(installation: Installation, ports: Ports) -> list[Child]:
 class Supervisor:
     """Keeps its children alive until it is told to stop; then they drain, one generation after another.
 
-    Told to renew, it restarts the workers at the doors one after another.
+    Told to renew, it restarts the workers at the doors one after another; told to reload, it has the
+    configuration read again.
     """
 
     def __init__(
@@ -166,7 +173,9 @@ class Supervisor:
         installation: Installation,
         clock: Clock,
         say: Say,
+        reload: Reload,
     ) -> None:
+        self._reload = reload
         self._family = family
         self._ports = ports
         self._installation = installation
@@ -175,6 +184,7 @@ class Supervisor:
         self._config = ""
         self._started = False
         self._stopping = asyncio.Event()
+        self._changing = asyncio.Lock()
         self._lifeline = os.pipe()
 
     async def run(self, on_ready: Callable[[Mapping[str, int]], None]) -> int:
@@ -188,13 +198,17 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         keepers = [asyncio.create_task(self._keep(child)) for child in self._family]
-        renewing = asyncio.create_task(self._renew_when_told())
+        told = [
+            asyncio.create_task(self._when_told(self._renew_doors, RENEW)),
+            asyncio.create_task(self._when_told(self._take_in, *_reload_signals())),
+        ]
         await self._stopping.wait()
-        renewing.cancel()
+        for each in told:
+            each.cancel()
         clean = await self._drain()
         for keeper in keepers:
             keeper.cancel()
-        await asyncio.gather(renewing, *keepers, return_exceptions=True)
+        await asyncio.gather(*told, *keepers, return_exceptions=True)
         return 0 if clean else 1
 
     def stop(self) -> None:
@@ -283,24 +297,35 @@ class Supervisor:
     def _words_path(self, child: Child) -> Path:
         return self._log_path(child).with_suffix(".out")
 
-    async def _renew_when_told(self) -> None:
+    async def _when_told(self, do: Callable[[], Awaitable[None]], *numbers: signal.Signals) -> None:
         told = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(RENEW, told.set)
+        for number in numbers:
+            asyncio.get_running_loop().add_signal_handler(number, told.set)
         while True:
             await told.wait()
-            await self._renew()
             told.clear()
+            async with self._changing:
+                await do()
 
-    async def _renew(self) -> None:
-        """Restart the workers that share the port, each only once the one before it serves again."""
-        for child in (each for each in self._family if each.listener is not None):
+    async def _take_in(self) -> None:
+        """Read the configuration again, and renew whoever reads a part of it only at its start."""
+        if await self._reload():
+            await self._renew([child for child in self._family if _STORE not in child.services])
+
+    async def _renew_doors(self) -> None:
+        """Restart the workers that share the port."""
+        await self._renew([child for child in self._family if child.listener is not None])
+        self._say("the workers at the doors are new")
+
+    async def _renew(self, family: Sequence[Child]) -> None:
+        """Restart processes, each only once the one before it serves again."""
+        for child in family:
             await child.ready.wait()
             self._say(f"{child.name} is told to end, and starts again")
             child.ready.clear()
             child.renewed = True
             await self._end(child)
             await child.ready.wait()
-        self._say("the workers at the doors are new")
 
     async def _drain(self) -> bool:
         """End each generation, with a deadline; whether all ended by themselves, cleanly."""
@@ -324,3 +349,10 @@ class Supervisor:
             process.kill()
             await process.wait()
             return False
+
+
+def _reload_signals() -> tuple[signal.Signals, ...]:
+    return (RELOAD,) if sys.stdin.isatty() else (RELOAD, HANG_UP)
+
+
+_STORE = "warehouse"

@@ -1,7 +1,6 @@
 """The cluster's backbone: facts are relayed to Kafka, groups share its partitions, the registry is asked."""
 
 import asyncio
-import os
 from collections.abc import Sequence
 from random import Random
 
@@ -9,12 +8,12 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from services.backbone.backbone import Backbone
+from services.backbone.config import own_config
 from services.cluster import cluster_of
 from services.placement import Placement
 from services.settings import Installation
 from shared.bodies import Bodies
 from shared.clock import Clock, pause
-from shared.config.loader import load_config
 from shared.errors import Invalid, Unavailable
 from shared.failpoints import NONE, Failpoints
 from shared.lifecycle import Group, Host
@@ -82,7 +81,7 @@ def build(
 
     host = Host(
         data=installation.data,
-        config=load_config(installation.config_path, os.environ),
+        config=own_config(installation),
         clock=clock,
         outbox=outbox,
         live=live,

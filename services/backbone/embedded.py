@@ -1,16 +1,15 @@
 """The embedded backbone: every process of the machine reads one folder of outboxes."""
 
-import os
 from collections.abc import Sequence
 
 from leeway_pb.v1.registry_pb2 import RegistryChanged
 
 from services.backbone.backbone import Backbone
+from services.backbone.config import own_config
 from services.placement import GROUPS, Placement
 from services.settings import Installation
 from shared.bodies import Bodies
 from shared.clock import Clock
-from shared.config.loader import load_config
 from shared.failpoints import Failpoints
 from shared.lifecycle import ClickHouseAddress, Group, Host
 from shared.live import LiveView
@@ -49,7 +48,7 @@ def build(
 
     host = Host(
         data=installation.data,
-        config=load_config(installation.config_path, os.environ),
+        config=own_config(installation),
         clock=clock,
         outbox=outbox,
         live=live,

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from services.cli.program import program
+from services.cli.reloading import Reloading
 from services.cli.seeding import First, configured, prepare_control
 from services.endpoints import Endpoints, endpoints_at, told
 from services.placement import SERVICES, settings_kinds
@@ -107,7 +108,9 @@ def up(
 
 async def _live_embedded(launch: _Launch) -> int:
     first = await prepare_control(launch.installation, launch.config, RegistrySettings())
-    return await _live(launch, first, children(launch.installation, launch.ports), {})
+    reloading = _reloading(launch, RegistrySettings())
+    family = children(launch.installation, launch.ports)
+    return await _live(launch, first, family, reloading, {})
 
 
 async def _live_as_cluster(launch: _Launch) -> int:
@@ -118,11 +121,19 @@ async def _live_as_cluster(launch: _Launch) -> int:
         first = await prepare_control(launch.installation, launch.config, settings)
         family = local.members(launch.installation, launch.ports, systems, launch.clock)
         pids = {"kafka": systems.broker_pid, "postgres": systems.postgres_pid}
-        return await _live(launch, first, family, pids)
+        return await _live(launch, first, family, _reloading(launch, settings), pids)
+
+
+def _reloading(launch: _Launch, settings: RegistrySettings) -> Reloading:
+    return Reloading(launch.installation, settings, launch.config, launch.clock, console.print)
 
 
 async def _live(
-    launch: _Launch, first: First, family: Sequence[Child], others: Mapping[str, int]
+    launch: _Launch,
+    first: First,
+    family: Sequence[Child],
+    reloading: Reloading,
+    others: Mapping[str, int],
 ) -> int:
     """Keep the family alive until told to stop; the exit code."""
     printed = False
@@ -136,7 +147,10 @@ async def _live(
             _tell(ready, launch)
             printed = True
 
-    supervisor = Supervisor(family, launch.ports, launch.installation, launch.clock, console.print)
+    await reloading.begin()
+    supervisor = Supervisor(
+        family, launch.ports, launch.installation, launch.clock, console.print, reloading.reload
+    )
     watch = None
     if launch.make is not None:
         watch = asyncio.create_task(_stop_after(launch.make, supervisor, launch.clock))

@@ -10,6 +10,7 @@ from services.registry.store import Page, Store
 from shared.clock import Clock
 from shared.database import Database
 from shared.errors import Invalid, Unavailable
+from shared.reloading import state_of
 from shared.secrets_folder import OPERATORS, SecretsFolder
 
 MANY_KEYS = 10_000
@@ -22,6 +23,10 @@ def configuration(place: Place) -> Finding:
         config = configured(place.installation)
     except Invalid as error:
         return fail("configuration", " ".join([error.message, *error.faults]))
+    state = state_of(place.data)
+    if state is not None and state.faults:
+        told = " ".join(state.faults)
+        return warn("configuration", f"What runs is older: its last reading was refused. {told}")
     where = path or "Built in: there is no leeway.yaml"
     return ok(
         "configuration",
