@@ -21,8 +21,7 @@ BROAD_EXCEPTS = {"shared/lifecycle.py": 1, "shared/log/consumer.py": 2}
 # Settings read the environment. These hand it on, or look up what leeway.yaml refers to by ${NAME}; and Java
 # is found as every program finds it.
 ENVIRONMENT = {
-    "services/backbone/cluster.py",
-    "services/backbone/embedded.py",
+    "services/backbone/config.py",
     "services/cli/alerts.py",
     "services/cli/demo/installation.py",
     "services/cli/seeding.py",
