@@ -132,7 +132,7 @@ class Store:
         if b"\r\n\r\nsrt\r\n" in raw:
             return Response("1\n00:00:00,000 --> 00:00:01,000\nHello.\n", media_type="text/plain")
         if b'name="stream"' in raw:
-            events = [
+            events: list[Json] = [
                 {"type": "transcript.text.delta", "delta": "Hel"},
                 {"type": "transcript.text.delta", "delta": "lo."},
                 {"type": "transcript.text.done", "text": "Hello.", "usage": HEARD_USAGE},

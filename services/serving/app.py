@@ -12,9 +12,7 @@ from services.serving.inflight import InFlight
 from services.serving.limits.limiter import Limiter
 from services.serving.operations.admin import operations_routes
 from services.serving.operations.health import Vitals
-from services.serving.passing.api import PassingDoor, passing_routes
-from services.serving.passing.calls import PassedCalls
-from services.serving.passing.finding import Passages
+from services.serving.passing.opening import passing_of
 from services.serving.prompts.files import FilePrompts
 from services.serving.prompts.port import NoPrompts
 from services.serving.protocols.messages.counting import TokenCounts
@@ -57,22 +55,11 @@ def build(settings: Settings, host: Host) -> App:
     in_flight = InFlight(journal.recover)
     limits = DoorLimits(settings.max_body_bytes, settings.client_idle_seconds)
     door = Door(calls, counts, once, in_flight, live, clock, limits)
-    passages = Passages(reach.catalogue.provider)
-    passed = PassedCalls(
-        gate,
-        reach.planner(passages.answers),
-        reach.asker(passages.answering),
-        guards,
-        journal,
-        reach.pricer,
-        clock,
-        quiet_seconds=settings.quiet_seconds,
-    )
     vitals = Vitals(live, clock, reach.upstreams, state, in_flight, host.data)
-    passing = PassingDoor(door, passed, settings.max_form_bytes)
+    passing = passing_of(settings, door, gate, reach, guards, journal)
     return App(
         "serving",
-        routes=[*routes(door), *passing_routes(passing), *operations_routes(vitals, cache)],
+        routes=[*routes(door), *passing, *operations_routes(vitals, cache)],
         resources=[reach.http, state, limiter, *([prompts] if prompts else []), in_flight],
         tasks=[reach.warming.run, limiter.run, memory.run, *([prompts.run] if prompts else [])],
     )

@@ -25,6 +25,16 @@ ASKING: dict[str, Any] = {
     "POST /v1/audio/translations": {"model": "gpt"},
     "POST /v1/moderations": {"model": "gpt", "input": "x"},
 }
+# Held to the gate one by one in test_serving_batches.py: their requests name what was held before.
+HELD = {
+    "POST /v1/files",
+    "GET /v1/files/{id}",
+    "DELETE /v1/files/{id}",
+    "GET /v1/files/{id}/content",
+    "POST /v1/batches",
+    "GET /v1/batches/{id}",
+    "POST /v1/batches/{id}/cancel",
+}
 ANSWERED_HERE = {
     "GET /v1/models",
     "GET /v1/models/{id}",
@@ -62,7 +72,7 @@ async def test_every_route_asks_through_the_gate_or_answers_by_itself() -> None:
             for method in (route.methods or set()) - {"HEAD"}
         }
 
-    assert mounted == ASKING.keys() | ANSWERED_HERE
+    assert mounted == ASKING.keys() | HELD | ANSWERED_HERE
 
 
 @pytest.mark.parametrize("route", ASKING)

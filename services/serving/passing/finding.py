@@ -36,3 +36,20 @@ class Passages:
         except UpstreamFailed:
             return True
         return passing is not None and kind in passing.kinds
+
+    def answering_batches(self, route: Route) -> OpenAIPassing:
+        """The upstream of a route that takes batches. Raises `UpstreamFailed`."""
+        passing = self.at(route.provider)
+        if passing is None or not passing.holds_files:
+            raise misconfigured(f"The provider {route.provider!r} takes no batches.")
+        return passing
+
+    def takes_batches(self, route: Route, kind: Kind) -> bool:
+        """Whether a route answers a kind in batches; one that is not there does, as above."""
+        try:
+            provider = self._provider(route.provider)
+        except UpstreamFailed:
+            return True
+        if not isinstance(provider, OpenAIProvider):
+            return False
+        return provider.passing.holds_files and kind in provider.kinds
