@@ -14,6 +14,7 @@ import uvloop
 
 from services.allocator import give_back_large_blocks
 from services.backbone.backbone import Backbone
+from services.openapi import description_route
 from services.operations import OperationsPort
 from services.placement import Placement, build_apps, build_backbone
 from services.settings import Installation
@@ -108,7 +109,8 @@ class Process:
         tracing: Tracing | None,
         bodies: Bodies,
     ) -> Server:
-        routes = [route for app in apps for route in app.routes]
+        own = [route for app in apps for route in app.routes]
+        routes = [*own, description_route(own)]
         installation = self._installation
         arrival = Arrival(installation.header_seconds, installation.body_seconds)
         return Server(
