@@ -29,7 +29,7 @@ VOLATILE = {
     r"(lk_[a-z]+)_[A-Za-z0-9]{8}\b": r"\1_<key>",
     r"key:[A-Za-z0-9]{8}\b": "key:<key>",
     r'"key_id": "[A-Za-z0-9]{8}"': '"key_id": "<key>"',
-    r'"created": ?\d{10}\b': '"created": <seconds>',
+    r'"created(_at)?": ?\d{10}\b': r'"created\1": <seconds>',
 }
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
