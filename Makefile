@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 ROUNDS ?= 1
+# Tests that run at once: most of them wait more than they work.
+JOBS ?= 3
 
 # Bytecode is kept whatever the environment says: a start takes half the time with it.
 unexport PYTHONDONTWRITEBYTECODE
@@ -40,7 +42,7 @@ dev: .venv/installed-dev ## the same, with what tests and checks need
 	@touch $@
 
 test: dev ## every test but the long trials of chaos: unit, contract, integration, e2e, chaos, and the SDK's
-	$(BIN)/python -m pytest tests sdk/python/tests
+	$(BIN)/python -m pytest tests sdk/python/tests -n $(JOBS) --dist loadfile
 
 chaos: dev ## every fault of docs/reliability.md, injected for real (ROUNDS=N: N times, with other seeds)
 	$(BIN)/python -m pytest tests/chaos -m "" --rounds $(ROUNDS) --recovery-goal 10
@@ -51,7 +53,7 @@ check: dev protos-check ## format, lint, types, import contracts, generated code
 	$(BIN)/mypy shared services tests benchmarks examples
 	cd sdk/python && ../../$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest tests/unit tests/contract
+	$(BIN)/python -m pytest tests/unit tests/contract -n $(JOBS) --dist loadfile
 
 format: dev ## format the code
 	$(BIN)/ruff format .

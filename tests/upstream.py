@@ -10,6 +10,7 @@ error_after             a stream says an error after this many events
 raw_events              a stream is exactly these texts, then its end
 pause                   seconds between a stream's events
 text                    what is answered
+usage                   true: a stream tells its usage, asked for or not
 
 Run it by itself: `python -m tests.upstream` prints its URL.
 """
@@ -161,7 +162,8 @@ def _completion(request: Json) -> Json:
 
 def _chunks(request: Json) -> Iterator[Json]:
     head = _head(request, "chat.completion.chunk")
-    wants_usage = (request.get("stream_options") or {}).get("include_usage") is True
+    asked = (request.get("stream_options") or {}).get("include_usage") is True
+    wants_usage = asked or bool(request["stub"].get("usage"))
     usage: Json = {"usage": None} if wants_usage else {}
     deltas: list[Json] = [{"role": "assistant", "content": ""}]
     called = _called(request)
@@ -255,7 +257,10 @@ def _called(request: Json) -> Json | None:
 
 
 def _text(request: Json) -> str:
-    return str(request.get("stub", {}).get("text", TEXT))
+    """What a test wants to be answered; what a schema wants, where the request has one; else the usual."""
+    formats = (request.get("response_format"), request.get("output_config", {}).get("format"))
+    shaped = any(wanted and wanted.get("type") == "json_schema" for wanted in formats)
+    return str(request.get("stub", {}).get("text", '{"city": "Zürich"}' if shaped else TEXT))
 
 
 def _pieces(text: str) -> list[str]:
