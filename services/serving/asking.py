@@ -165,16 +165,17 @@ class _Search(Generic[T]):
 
     async def _raced(self, step: Step, after_seconds: float) -> T:
         """The first answer of two upstreams, the second asked when the first takes too long."""
-        tries = [self._started(step)]
+        tries, ended = [self._started(step)], None
         try:
             if not await self._ends_within(tries[0], after_seconds):
                 second = self._second(step)
                 tries += [] if second is None else [second]
-            return await self._fastest(tries)
+            ended = await self._fastest(tries)
+            return ended.answer.result()
         finally:
             for one in tries:
-                one.answer.cancel()
-            await asyncio.gather(*(one.answer for one in tries), return_exceptions=True)
+                if one is not ended:
+                    await self._abandon(one)
 
     def _second(self, step: Step) -> _Try[T] | None:
         other = self._way.beside(step, self._now) if self._left else None
@@ -187,8 +188,8 @@ class _Search(Generic[T]):
         UPSTREAM_HEDGES.labels(*other.upstream.id.labels).inc()
         return self._started(other, hedged=True)
 
-    async def _fastest(self, tries: list[_Try[T]]) -> T:
-        """The first that answers, and the others are given up; the last failure when none does."""
+    async def _fastest(self, tries: list[_Try[T]]) -> _Try[T]:
+        """The first that answers, and the others are given up; the last that failed when none does."""
         waiting = list(tries)
         while True:
             await asyncio.wait([one.answer for one in waiting], return_when=_FIRST)
@@ -197,15 +198,19 @@ class _Search(Generic[T]):
             if not waiting or not isinstance(ended.answer.exception(), UpstreamFailed):
                 for loser in waiting:
                     await self._give_up(loser)
-                return ended.answer.result()
+                return ended
 
     async def _give_up(self, loser: _Try[T]) -> None:
         """End a try whose answer is not needed any more. What it cost until now nobody will tell."""
-        loser.answer.cancel()
-        await asyncio.gather(loser.answer, return_exceptions=True)
-        await loser.visit.leave()
+        await self._abandon(loser)
         now = self._means.clock.now()
         self._task.trail.close(loser.attempt, now, Status.CANCELLED, error_type=HEDGE_LOST)
+
+    async def _abandon(self, one: _Try[T]) -> None:
+        """End a try and its visit, which a task that is cancelled before its first step would never do."""
+        one.answer.cancel()
+        await asyncio.gather(one.answer, return_exceptions=True)
+        await one.visit.leave()
 
     def _started(self, step: Step, *, hedged: bool = False) -> _Try[T]:
         visit, attempt = self._begin(step, hedged=hedged)
