@@ -1,15 +1,12 @@
-"""Pydantic AI against Leeway: answers, streams, tools and typed outputs, by both protocols."""
+"""Pydantic AI against Leeway: answers, streams, tools and typed outputs, by OpenAI's chats and responses."""
 
 import asyncio
 import os
 
-from anthropic import AsyncAnthropic
 from pydantic import BaseModel
 from pydantic_ai import Agent
 from pydantic_ai.models import Model
-from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
-from pydantic_ai.providers.anthropic import AnthropicProvider
 
 MODEL, TEXT = os.environ["LEEWAY_MODEL"], os.environ["LEEWAY_TEXT"]
 
@@ -43,10 +40,6 @@ async def check(model: Model) -> None:
 
 
 if __name__ == "__main__":
-    for model in (
-        OpenAIChatModel(MODEL),
-        OpenAIResponsesModel(MODEL),
-        AnthropicModel(MODEL, provider=AnthropicProvider(anthropic_client=AsyncAnthropic())),
-    ):
+    for model in (OpenAIChatModel(MODEL), OpenAIResponsesModel(MODEL)):
         asyncio.run(check(model))
         print("ok", type(model).__name__)
