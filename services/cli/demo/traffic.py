@@ -18,7 +18,11 @@ _MOST_TURNS = 4
 _STREAMED = 0.2
 _WITH_TOOL = 0.08
 _FAILING = 0.02
-_FAILURES = (429, 500, 503)
+_FAILURES = (
+    500,
+    502,
+    504,
+)  # of one call: a 429 or a 503 speaks for its upstream, which is then left alone
 _RATED = 0.6
 _LIKED = 0.92
 _DISLIKED_WHEN_WORSE = 0.9
