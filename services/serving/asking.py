@@ -173,9 +173,9 @@ class _Search(Generic[T]):
             ended = await self._fastest(tries)
             return ended.answer.result()
         finally:
-            for one in tries:
-                if one is not ended:
-                    await self._abandon(one)
+            # Not once there is an answer: a client that left meanwhile would leave it to nobody.
+            for one in tries if ended is None else ():
+                await self._abandon(one)
 
     def _second(self, step: Step) -> _Try[T] | None:
         other = self._way.beside(step, self._now) if self._left else None
